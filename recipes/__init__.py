@@ -1,0 +1,1 @@
+"""visionkit's recipes: one file each."""

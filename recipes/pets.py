@@ -1,0 +1,60 @@
+"""The breed of a cat or dog from its photo, named in the file name.
+
+Data: Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman and Jawahar, "Cats and Dogs", CVPR 2012), 7,390 photos of 37 breeds, as
+fast.ai's archive PETS: `images/Abyssinian_1.jpg`. Licence: CC BY-SA 4.0.
+
+Reference: error rate 0.0710 with resnet34 at 224 px after 4 epochs of the head, 0.0622 after 2 more of the whole network
+(fast.ai course v3, lesson 1).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from visionkit.recipe import Recipe, Sample
+from visionkit.settings import OptionalInt, TrainSettings, setting
+from visionkit.sources import FastaiArchive
+
+if TYPE_CHECKING:
+    from fastai.data.block import DataBlock
+
+
+class PetsSettings(TrainSettings):
+    """As in the course's lesson, with its presizing."""
+
+    freeze_epochs: tuple[int, ...] = (4,)
+    epochs: tuple[int, ...] = (2,)
+    presize: Annotated[OptionalInt, setting("Size of photos before augmentation; twice --size if empty.", "Data")] = None
+
+
+def datablock(path: Path, settings: PetsSettings) -> DataBlock:
+    """Photos in `images/`, labelled by what stands before the last underscore and number of their names."""
+    from fastai.vision.all import (
+        CategoryBlock, DataBlock, ImageBlock, RandomSplitter, RegexLabeller, Resize, aug_transforms, using_attr,
+    )  # fmt: skip
+
+    from visionkit.data.images import image_files
+
+    return DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_items=lambda folder: image_files(folder / "images"),
+        get_y=using_attr(RegexLabeller(r"^(.+)_\d+\.[^.]+$"), "name"),
+        splitter=RandomSplitter(settings.valid_pct, seed=settings.seed),
+        item_tfms=Resize(settings.presize or 2 * settings.size),
+        batch_tfms=aug_transforms(size=settings.size, min_scale=0.75),
+    )
+
+
+recipe = Recipe(
+    name="pets",
+    task="single-label",
+    dataset="Oxford-IIIT Pet, 37 breeds, 7,390 photos",
+    licence="CC BY-SA 4.0",
+    headline="error rate 0.0622 (fast.ai course v3)",
+    source=FastaiArchive("PETS"),
+    datablock=datablock,
+    settings=PetsSettings,
+    sample=Sample("visionkit.sources.samples.pets:draw", {"size": 64, "arch": "resnet18", "pretrained": False}),
+)
+dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -1,0 +1,97 @@
+"""The Typer application: its commands, and the recipes as commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from visionkit import __version__
+from visionkit.cli import recipe_commands
+from visionkit.cli.groups import PROGRAM, RecipeGroup
+
+HELP = """Train vision models from recipes: classification, tags and segmentation, on fastai.
+
+`visionkit pets --sample` tries a recipe on a small synthetic data set, `visionkit RECIPE --help` lists its options."""
+
+app = typer.Typer(
+    cls=RecipeGroup.of(recipe_commands.train),
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for action in (recipe_commands.show, recipe_commands.lr_find):
+    app.add_typer(
+        typer.Typer(
+            cls=RecipeGroup.of(action),
+            help=action.__doc__,
+            no_args_is_help=True,
+            subcommand_metavar="RECIPE [OPTIONS]",
+        ),
+        name=action.__name__.replace("_", "-"),
+    )
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a run's name, or 'last'.")]
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="Settings file instead of ./settings.ini.")
+]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the libraries' warnings.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    PROGRAM.start(debug)
+    if version:
+        typer.echo(f"visionkit {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes: task, data set, licence and reference result."""
+    from visionkit.cli.tables import print_recipes
+
+    print_recipes()
+
+
+@app.command()
+def runs(settings: SettingsOption = None) -> None:
+    """List the runs, best first."""
+    from visionkit.cli.tables import print_runs
+    from visionkit.settings_file import SettingsFile
+
+    print_runs(SettingsFile.read(settings).paths().runs)
+
+
+@app.command()
+def plot(run: RunName, settings: SettingsOption = None) -> None:
+    """Draw a run: losses, schedule, metrics, and its predictions beside the truth."""
+    from visionkit.reporting.plots import plot_run
+    from visionkit.runs import find_run
+    from visionkit.settings_file import SettingsFile
+
+    for file in plot_run(find_run(run, SettingsFile.read(settings).paths().runs)):
+        typer.echo(file)
+
+
+@app.command()
+def export(
+    run: RunName,
+    to: Annotated[Literal["safetensors", "fastai"], typer.Option(help="The form to write.")] = "safetensors",
+    out: Annotated[Path | None, typer.Option(metavar="PATH", help="Where to; by default into the run folder.")] = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Write a run's model for others: weights and JSON, or fastai's pickled Learner."""
+    from visionkit.inference.export import export_run
+    from visionkit.runs import find_run
+    from visionkit.settings_file import SettingsFile
+
+    written = export_run(find_run(run, SettingsFile.read(settings).paths().runs), to, out)
+    typer.echo(written)
+    if to == "fastai":
+        typer.echo("A pickle: load_learner runs code from it, so load it only where you trust its origin.", err=True)

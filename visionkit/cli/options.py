@@ -1,0 +1,153 @@
+"""A recipe's settings as command-line options."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from typer.core import TyperCommand
+
+from visionkit.recipe import Recipe
+from visionkit.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+PANELS = {
+    "data": ("Folder of the data set, where you have it.", "FOLDER", "Data"),
+    "sample": ("Use a small synthetic data set, drawn by visionkit.", None, "Data"),
+    "out": ("What to write: run folder or picture. By default a new name.", "PATH", "Output"),
+    "settings_file": ("Settings file instead of ./settings.ini.", "FILE", "Output"),
+}
+
+
+class ManyValuesCommand(TyperCommand):
+    """A command whose options for several values also take them in a row: `--then 192 256`."""
+
+    many: frozenset[str] = frozenset()
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._joined(args))
+
+    def _joined(self, args: list[str]) -> list[str]:
+        joined: list[str] = []
+        gathering = False
+        for arg in args:
+            if gathering and not arg.startswith("-"):
+                joined[-1] = f"{joined[-1]},{arg}" if not joined[-1].startswith("--") else joined[-1]
+                if joined[-1].startswith("--"):
+                    joined.append(arg)
+            else:
+                joined.append(arg)
+                gathering = arg in self.many
+        return joined
+
+
+def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
+    """The command that does `action` with `recipe`: its options are the recipe's settings.
+
+    `action` is called as `action(recipe, flags, data=…, sample=…, out=…, settings_file=…)`, where `flags` has the text of the
+    settings that were given.
+    """
+    fields = recipe.settings.model_fields
+
+    def run(**given: Any) -> None:
+        common = {name: given.pop(name) for name in PANELS}
+        flags = {name: value for name, value in given.items() if value is not None and value != []}
+        for name, value in flags.items():
+            if isinstance(value, list):
+                flags[name] = ",".join(value)
+        action(recipe, flags, **common)
+
+    run.__signature__ = inspect.Signature([*_common(recipe), *map(_option, fields, fields.values())])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in run.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    run.__doc__ = f"{(action.__doc__ or '').strip()}\n\n{recipe.dataset}; {recipe.task}. Reference: {recipe.headline}."
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings={"help_option_names": ["-h", "--help"]})
+    title = f"{recipe.task}: {recipe.dataset}"
+    app.command(recipe.name, cls=ManyValuesCommand, short_help=title, rich_help_panel="Recipes")(run)
+    command = typer.main.get_command(app)
+    assert isinstance(command, ManyValuesCommand)
+    command.many = frozenset(_flag(name) for name, field in fields.items() if _is_many(field))
+    command.short_help, command.rich_help_panel = title, "Recipes"
+    return command
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _common(recipe: Recipe) -> list[inspect.Parameter]:
+    """The options that are no settings."""
+    options = []
+    for name, (text, metavar, panel) in PANELS.items():
+        flag = "--settings" if name == "settings_file" else _flag(name)
+        kind: Any = bool if name == "sample" else (Path | None)
+        option = typer.Option(flag, help=text, metavar=metavar, rich_help_panel=panel, show_default=False)
+        options.append(_parameter(name, kind, option, False if name == "sample" else None))
+    return options
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    """One setting. Its text is read by the settings' own types, so that flags and settings.ini are told the same."""
+    extra = field.json_schema_extra
+    panel = str(extra["panel"]) if isinstance(extra, dict) else "Recipe"
+    flag = _flag(name)
+    shown = _shown(flag[2:] if field.default is True else field.default)
+    text = f"{field.description} [{shown}]" if shown else field.description
+    if field.annotation is bool:
+        option = typer.Option(f"{flag}/--no-{flag[2:]}", help=text, rich_help_panel=panel, show_default=False)
+        return _parameter(name, bool | None, option, None)
+    option = typer.Option(flag, help=text, rich_help_panel=panel, metavar=_metavar(field), show_default=False)
+    if _is_many(field):
+        return _parameter(name, list[str], option, [])
+    return _parameter(name, str | None, option, None)
+
+
+def _parameter(name: str, kind: Any, option: Any, default: Any) -> inspect.Parameter:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, keyword, annotation=Annotated[kind, option], default=default)
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default))
+    return "" if default is None else str(default)
+
+
+def _kinds(field: FieldInfo) -> list[Any]:
+    """The types that a field's annotation is made of."""
+    pending, found = [field.annotation], []
+    while pending:
+        kind = pending.pop()
+        if get_origin(kind) is Annotated:
+            pending.append(get_args(kind)[0])
+        elif isinstance(kind, types.UnionType) or get_origin(kind) is Literal or str(get_origin(kind)).endswith("Union"):
+            found += [arg for arg in get_args(kind) if isinstance(arg, str)]
+            pending += [arg for arg in get_args(kind) if not isinstance(arg, str)]
+        else:
+            found.append(kind)
+    return found
+
+
+def _is_many(field: FieldInfo) -> bool:
+    return any(get_origin(kind) is tuple for kind in _kinds(field))
+
+
+def _metavar(field: FieldInfo) -> str:
+    names = {int: "INTEGER", float: "NUMBER", str: "NAME", Path: "FILE"}
+    parts = []
+    for kind in _kinds(field):
+        if isinstance(kind, str):
+            parts.append(kind)
+        elif get_origin(kind) is tuple:
+            parts.append("INTEGER…")
+        elif kind is not types.NoneType:
+            parts.append(names.get(kind, "TEXT"))
+    return "|".join(dict.fromkeys(parts))
+
+
+__all__ = ["TrainSettings", "recipe_command"]

@@ -1,0 +1,151 @@
+"""What the command line does with a recipe: train it, show its data, search its learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from visionkit.settings_file import SettingsFile, resolve
+
+if TYPE_CHECKING:
+    from visionkit.data.dataset import Dataset
+    from visionkit.recipe import Recipe
+    from visionkit.settings import PathSettings, TrainSettings
+
+
+@dataclass(frozen=True)
+class Call:
+    """A recipe with the settings in force: what the flags and the settings file make of it."""
+
+    recipe: Recipe
+    settings: TrainSettings
+    paths: PathSettings
+
+    @classmethod
+    def read(cls, recipe: Recipe, flags: Mapping[str, Any], sample: bool, settings_file: Path | None) -> Call:
+        """Check the settings file as a whole and lay the flags over it. Raises UsageError."""
+        from visionkit.registry import get_recipe, recipe_names
+
+        file = SettingsFile.read(settings_file)
+        if file.path is not None:
+            installed = [get_recipe(name) for name in recipe_names()]
+            file.check([*(other for other in installed if other.name != recipe.name), recipe])
+        return cls(recipe, resolve(recipe, flags, file, sample), file.paths())
+
+    def dataset(self, data: Path | None, sample: bool) -> Dataset:
+        """The checked data set."""
+        from visionkit.data.dataset import Dataset
+        from visionkit.sources import locate
+
+        place = locate(self.recipe, data, sample, self.settings.seed, self.paths.data, typer.echo)
+        return Dataset.open(self.recipe, self.settings, place.folder, place.synthetic)
+
+
+def train(
+    recipe: Recipe,
+    flags: Mapping[str, Any],
+    *,
+    data: Path | None,
+    sample: bool,
+    out: Path | None,
+    settings_file: Path | None,
+) -> None:
+    """Train through all stages and write a run folder."""
+    call = Call.read(recipe, flags, sample, settings_file)
+    from visionkit.cli.progress import terminal_reporter, wait_message
+
+    with wait_message("loading fastai …"):
+        from visionkit.training.train import train as train_recipe
+
+    with terminal_reporter() as reporter:
+        run = train_recipe(
+            recipe,
+            call.settings,
+            data=data,
+            sample=sample,
+            out=out,
+            runs_root=call.paths.runs,
+            store=call.paths.data,
+            reporter=reporter,
+        )
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
+    kind = "synthetic validation images" if run.info["synthetic"] else "validation images"
+    typer.echo(f"done       {figures} on {run.info['data']['valid']:,} {kind}, {run.info['seconds']:.0f} s in all")
+    typer.echo(f"           {run.path}: model, history and plots. visionkit runs lists all.")
+
+
+def show(
+    recipe: Recipe,
+    flags: Mapping[str, Any],
+    *,
+    data: Path | None,
+    sample: bool,
+    out: Path | None,
+    settings_file: Path | None,
+) -> None:
+    """Write a sheet of augmented training examples as PNG."""
+    call = Call.read(recipe, flags, sample, settings_file)
+    target = picture_path(out, f"{recipe.name}-examples.png")
+    from fastai.torch_core import set_seed
+
+    from visionkit.reporting.sheets import example_sheet
+    from visionkit.reporting.style import save_figure
+    from visionkit.training.hardware import resolve_device
+
+    device = resolve_device(call.settings.device)
+    dataset = call.dataset(data, sample)
+    set_seed(call.settings.seed)
+    dls = dataset.dataloaders(call.settings.size, device)
+    title = f"{recipe.name}: training examples, augmented, {call.settings.size} px"
+    save_figure(example_sheet(dls, dataset.task, title), target, dataset.synthetic)
+    typer.echo(target)
+
+
+def lr_find(
+    recipe: Recipe,
+    flags: Mapping[str, Any],
+    *,
+    data: Path | None,
+    sample: bool,
+    out: Path | None,
+    settings_file: Path | None,
+) -> None:
+    """Search the learning rate: write the curve as PNG, print the suggestions."""
+    call = Call.read(recipe, flags, sample, settings_file)
+    target = picture_path(out, f"{recipe.name}-lr-find.png")
+    from fastai.torch_core import set_seed
+
+    from visionkit.reporting.curves import rate_curve
+    from visionkit.reporting.style import save_figure
+    from visionkit.training.hardware import resolve_device
+    from visionkit.training.learner import build_learner
+    from visionkit.training.rates import suggest_rates
+
+    device = resolve_device(call.settings.device)
+    dataset = call.dataset(data, sample)
+    set_seed(call.settings.seed)
+    learn = build_learner(recipe, dataset.dataloaders(call.settings.size, device), call.settings, quiet=True)
+    test = suggest_rates(learn)
+    title = f"{recipe.name}: learning-rate search, {call.settings.arch} at {call.settings.size} px"
+    save_figure(rate_curve(test, title), target, dataset.synthetic)
+    for name, rate in test.suggestions.items():
+        typer.echo(f"{name:10s} {rate:.2e}")
+    typer.echo(target)
+
+
+def picture_path(out: Path | None, default: str) -> Path:
+    """Where a picture goes: `out`, or `default` in the current folder.
+
+    Raises:
+        UsageError: `out` is a folder, or is not called .png.
+    """
+    from visionkit.errors import UsageError
+
+    target = out or Path(default)
+    if target.is_dir() or target.suffix.lower() != ".png":
+        raise UsageError(f"--out {target}: name a picture that ends in .png.")
+    return target

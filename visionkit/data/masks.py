@@ -1,0 +1,124 @@
+"""Segmentation masks: codes, reading index masks without harm, and fastai's block for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from visionkit.errors import DataError, listing
+
+if TYPE_CHECKING:
+    from fastai.data.block import TransformBlock
+
+INDEX_MODES = ("L", "P", "1", "I", "I;16")
+
+
+def read_codes(path: Path) -> list[str]:
+    """The names of the codes, one a line: line 0 names the mask value 0.
+
+    Raises:
+        DataError: the file is missing, or names fewer than two codes, or one twice.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file; it lists the names of the mask's codes, one a line.")
+    codes = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    while codes and not codes[-1]:
+        codes.pop()
+    if len(codes) < 2:
+        raise DataError(f"{path}: {len(codes)} code(s) found; a segmentation needs at least two, one a line.")
+    twice = sorted({code for code in codes if codes.count(code) > 1})
+    if twice:
+        raise DataError(f"{path}: {listing([repr(code) for code in twice])} stands there more than once.")
+    return codes
+
+
+def void_index(codes: Sequence[str]) -> int | None:
+    """The index of the code that loss and metrics leave out, named Void in CamVid; None where there is none."""
+    return next((index for index, code in enumerate(codes) if code.lower() == "void"), None)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """The codes of an index mask: a uint8 array of height x width.
+
+    A palette image gives its indices; Pillow's conversion to mode L would give the brightness of their colours.
+
+    Raises:
+        DataError: the file does not decode, or is no index mask.
+    """
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            values = np.asarray(image) if mode in INDEX_MODES else None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path}: the mask does not decode ({error}).") from error
+    if values is None:
+        raise DataError(
+            f"{path}: the mask is a picture in mode {mode}; an index mask is needed, one channel (mode L or a palette) "
+            "whose values are line numbers of codes.txt, from 0."
+        )
+    if values.max() > 255 or values.min() < 0:
+        raise DataError(f"{path}: the mask holds the value {int(values.max())}; at most 256 codes can be told apart.")
+    return values.astype(np.uint8)
+
+
+def open_mask(path: Path) -> Any:
+    """fastai's `PILMask` of the index mask at `path`."""
+    from fastai.vision.core import PILMask
+
+    return PILMask.create(read_mask(path))
+
+
+def IndexMaskBlock(codes: Sequence[str]) -> TransformBlock:
+    """fastai's `MaskBlock` for index masks, palette images among them."""
+    from fastai.data.block import TransformBlock
+    from fastai.data.transforms import IntToFloatTensor
+    from fastai.vision.core import AddMaskCodes
+
+    return TransformBlock(
+        type_tfms=open_mask, item_tfms=AddMaskCodes(codes=list(codes)), batch_tfms=IntToFloatTensor
+    )
+
+
+def mask_fault(image: Path, mask: Path, codes: Sequence[str]) -> str | None:
+    """What is wrong with the mask of `image`, or None."""
+    if not mask.is_file():
+        return f"{mask}: there is no such file; it would be the mask of {image.name}."
+    try:
+        values = read_mask(mask)
+    except DataError as error:
+        return str(error)
+    with Image.open(image) as opened:
+        width, height = opened.size
+    if values.shape != (height, width):
+        return (
+            f"{mask}: the mask is {values.shape[1]}x{values.shape[0]} pixels and its image {image.name} {width}x{height}."
+        )
+    highest = int(values.max())
+    if highest >= len(codes):
+        return f"{mask}: the mask holds code {highest}, and codes.txt names only 0 to {len(codes) - 1}."
+    return None
+
+
+def check_masks(pairs: Iterable[tuple[Path, Path]], codes: Sequence[str]) -> None:
+    """Look at the mask of every (image, mask) pair, in parallel.
+
+    Raises:
+        DataError: a mask is missing, does not decode, has another size than its image or a code that has no name.
+    """
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        faults = [fault for fault in pool.map(lambda pair: mask_fault(*pair, codes), pairs) if fault]
+    if faults:
+        more = f" ({len(faults) - 1:,} more masks have faults.)" if len(faults) > 1 else ""
+        raise DataError(f"{faults[0]} Correct or remove the mask with its image.{more}")
+
+
+def frame_size(image: Path, height: int) -> tuple[int, int]:
+    """(height, width) in pixels of frames brought to `height` with the aspect ratio of `image`."""
+    with Image.open(image) as opened:
+        return height, max(1, round(height * opened.width / opened.height))

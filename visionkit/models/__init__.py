@@ -1,0 +1,1 @@
+"""Bodies: architectures by name, and weights for them."""

@@ -1,0 +1,105 @@
+"""Recipe: what a data set is and how it is trained; everything else is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Literal
+
+from visionkit.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from fastai.data.block import DataBlock
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+
+    from visionkit.runs import Run
+    from visionkit.sources import Source
+
+TaskName = Literal["single-label", "multi-label", "segmentation"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A small synthetic data set in the layout of the real one, and the settings that suit it.
+
+    Args:
+        draw: `draw(folder, seed)` fills an empty folder; a function, or its place as "package.module:function".
+        settings: overrides of the recipe's defaults while `--sample` is in force.
+    """
+
+    draw: Callable[[Path, int], None] | str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, folder: Path, seed: int) -> None:
+        """Fill the empty `folder`; the same seed gives the same files."""
+        draw = resolve_name(self.draw) if isinstance(self.draw, str) else self.draw
+        draw(folder, seed)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A task, a data set and typed defaults.
+
+    Args:
+        name: what the command line calls it.
+        task: which loss, metrics, decoding and plots it gets.
+        dataset: the data set's name for people.
+        licence: under which terms the data may be used.
+        headline: the reference result, with its source.
+        settings: defaults, and the recipe's own options.
+        source: where the data set comes from.
+        datablock: `datablock(path, settings)` makes fastai's DataBlock for the data in `path`; `settings.size` is the
+            size of the stage at hand.
+        sample: the drawn stand-in for `--sample`.
+    """
+
+    name: str
+    task: TaskName
+    dataset: str
+    licence: str
+    headline: str
+    source: Source
+    datablock: Callable[[Path, Any], DataBlock]
+    settings: type[TrainSettings] = TrainSettings
+    sample: Sample | None = None
+
+    def resolved(self, sample: bool = False, **options: Any) -> TrainSettings:
+        """The recipe's settings with `options` over them; settings.ini plays no part here."""
+        from visionkit.settings_file import SettingsFile, resolve
+
+        return resolve(self, options, SettingsFile(), sample)
+
+    def dataloaders(self, data: Path | str | None = None, *, sample: bool = False, **options: Any) -> DataLoaders:
+        """fastai's DataLoaders at `size`, from a checked data set.
+
+        Args:
+            data: the data set's folder; without it the recipe's source is fetched.
+            sample: draw and use the synthetic sample instead.
+            options: any setting of the recipe, such as `size=128`.
+        """
+        from visionkit.data.dataset import Dataset
+        from visionkit.sources import locate
+
+        settings = self.resolved(sample, **options)
+        place = locate(self, data, sample, settings.seed)
+        return Dataset.open(self, settings, place.folder, place.synthetic).dataloaders(settings.size)
+
+    def learner(self, dls: DataLoaders, **options: Any) -> Learner:
+        """fastai's Learner for `dls` of this recipe, with the task's loss and metrics.
+
+        The settings are those that `dls` was made with; `options` change them.
+        """
+        from visionkit.training.learner import build_learner
+
+        return build_learner(self, dls, getattr(dls, "settings", self.resolved()).replaced(**options))
+
+    def train(
+        self, data: Path | str | None = None, *, sample: bool = False, out: Path | str | None = None, **options: Any
+    ) -> Run:
+        """Train through all stages and return the run: what `visionkit NAME` does."""
+        from visionkit.training.train import train
+
+        return train(self, self.resolved(sample, **options), data=data, sample=sample, out=out)

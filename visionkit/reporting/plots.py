@@ -1,0 +1,44 @@
+"""All plots of a run, as PNG files in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visionkit.errors import VisionkitError
+from visionkit.reporting import curves
+from visionkit.reporting.style import save_figure
+from visionkit.runs import Run
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+
+    from visionkit.data.dataset import Dataset
+
+
+def plot_run(run: Run, learn: Learner | None = None, dataset: Dataset | None = None) -> list[Path]:
+    """Draw losses, schedule, metrics, and what the model makes of the validation images; returns the files.
+
+    Args:
+        run: a run with at least one finished epoch.
+        learn: its Learner, where it is at hand; else the model is loaded again for the plots of predictions, if the
+            run has come so far as to have one.
+        dataset: the data set of `learn`.
+
+    Raises:
+        VisionkitError: no epoch is finished, or the data set is no longer there.
+    """
+    if not run.history:
+        raise VisionkitError(f"{run.path}: no epoch is finished, so there is nothing to plot.")
+    figures = {"losses": curves.losses(run), "schedule": curves.schedule(run), "metrics": curves.metrics(run)}
+    if learn is None and (run.path / "model").is_dir():
+        from visionkit.training.restore import restore
+
+        learn, dataset = restore(run)
+    if learn is not None and dataset is not None:
+        figures |= dataset.task.evaluation_plots(learn, dataset, dataset.settings)
+    files = []
+    for name, figure in figures.items():
+        files.append(run.path / "plots" / f"{name}.png")
+        save_figure(figure, files[-1], bool(run.info.get("synthetic")))
+    return files

@@ -1,0 +1,142 @@
+"""The run folder: made, written so that a kill leaves the last complete state, and read back."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from visionkit.errors import UsageError, VisionkitError, nearest
+
+RUN_FILE, HISTORY_FILE, BATCHES_FILE = "run.json", "history.csv", "batches.csv"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` beside `path`, flush it to the disk and rename it over: never half-written."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+class Run:
+    """One training: its folder, and what run.json says.
+
+    `info` holds name, recipe, task, status (running, interrupted, failed, done), synthetic, settings, data, stages,
+    versions, device, precision, seconds, images_per_s and metrics.
+    """
+
+    def __init__(self, path: Path, info: dict[str, Any]) -> None:
+        self.path = path
+        self.info = info
+
+    @classmethod
+    def create(cls, folder: Path, info: Mapping[str, Any]) -> Run:
+        """Make the run folder, with `info` and status "running" in its run.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        run = cls(folder, {"name": folder.name, **info, "status": "running", "created": created, "metrics": {}})
+        run.update()
+        return run
+
+    @classmethod
+    def read(cls, folder: Path) -> Run:
+        """The run in `folder`. Raises UsageError where there is none."""
+        try:
+            info = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UsageError(f"{folder}: not a run folder (there is no {RUN_FILE} in it).") from None
+        except (OSError, ValueError) as error:
+            raise VisionkitError(f"{folder / RUN_FILE}: cannot be read ({error}).") from error
+        return cls(folder, info)
+
+    def update(self, **changes: Any) -> None:
+        """Put `changes` into run.json."""
+        self.info.update(changes)
+        write_atomically(self.path / RUN_FILE, json.dumps(self.info, indent=2, default=str) + "\n")
+
+    @property
+    def name(self) -> str:
+        return str(self.info["name"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The final validation figures, by name; empty while the run is under way."""
+        return dict(self.info.get("metrics", {}))
+
+    @property
+    def history(self) -> list[dict[str, str]]:
+        """The rows of history.csv, one an epoch."""
+        return self._rows(HISTORY_FILE)
+
+    @property
+    def batches(self) -> list[dict[str, str]]:
+        """The rows of batches.csv, one a training batch: stage, learning rate, momentum, loss."""
+        return self._rows(BATCHES_FILE)
+
+    def _rows(self, name: str) -> list[dict[str, str]]:
+        path = self.path / name
+        if not path.is_file():
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
+        return f"Run({self.path}, {self.info.get('status')}{', ' + figures if figures else ''})"
+
+
+def new_run_folder(recipe: str, root: Path, out: Path | None = None) -> Path:
+    """Where the next run goes: `out` where given, else a new name in `root` such as planet-20261121-101500-3f2a.
+
+    Raises:
+        UsageError: `out` exists already and is no empty folder.
+    """
+    if out is None:
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        return root / f"{recipe}-{stamp}-{secrets.token_hex(2)}"
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "holds a run" if (out / RUN_FILE).is_file() else "is there already, and is no empty folder"
+        raise UsageError(f"--out {out}: {what}. Name a new folder; nothing was touched.")
+    return out
+
+
+def runs_in(root: Path) -> Iterator[Run]:
+    """The runs in the folder `root`, oldest first; folders that cannot be read are left out."""
+    found = []
+    for file in root.glob(f"*/{RUN_FILE}"):
+        try:
+            found.append(Run.read(file.parent))
+        except VisionkitError:
+            continue
+    yield from sorted(found, key=lambda run: (str(run.info.get("created", "")), run.name))
+
+
+def find_run(name: str, root: Path) -> Run:
+    """The run in the folder `name`, the one called `name` in `root`, or for "last" the newest in `root`.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    if (Path(name) / RUN_FILE).is_file():
+        return Run.read(Path(name))
+    runs = list(runs_in(root))
+    if name == "last":
+        if not runs:
+            raise UsageError(f"there is no run in {root} yet. Train one: visionkit pets --sample")
+        return runs[-1]
+    for run in runs:
+        if run.name == name:
+            return run
+    if Path(name).exists():
+        return Run.read(Path(name))
+    hint = nearest(name, [run.name for run in runs]) if runs else ""
+    raise UsageError(f"there is no run {name!r} in {root}.{hint} See visionkit runs.")
+

@@ -1,0 +1,137 @@
+"""The settings of a training: one typed object, its limits and its help texts.
+
+A recipe subclasses `TrainSettings` and states only what differs; a field that it redeclares with another default
+keeps help text and limits. The command line's flags, settings.ini and run.json all use these names.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from visionkit.errors import UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+def _split(value: Any) -> Any:
+    """Text such as "5, 3" or "5 3" as its parts; anything else as it is."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def setting(help: str, panel: str, **limits: Any) -> Any:
+    """Pydantic's `Field` with the help text and the panel that the command line shows it in."""
+    return Field(description=help, json_schema_extra={"panel": panel}, **limits)
+
+
+PositiveInts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split)]
+Counts = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_split), Field(min_length=1)]
+LearningRate = float | Literal["auto"]
+OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
+OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_if_empty)]
+
+
+class TrainSettings(BaseModel):
+    """What can be set of any training. Immutable; `replaced` gives a changed copy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    size: Annotated[int, setting("Image size of the first stage, in pixels.", "Stages", ge=1)] = 224
+    then: Annotated[PositiveInts, setting("Sizes to go on at afterwards: progressive resizing.", "Stages")] = ()
+    freeze_epochs: Annotated[
+        Counts, setting("Epochs with the pretrained body frozen; one number, or one for each size.", "Stages")
+    ] = (1,)
+    epochs: Annotated[
+        Counts, setting("Epochs with the whole network training; one number, or one for each size.", "Stages")
+    ] = (1,)
+    lr: Annotated[
+        Annotated[float, Field(gt=0)] | Literal["auto"],
+        setting("Peak learning rate of the first stage, or 'auto' for the valley of lr_find.", "Stages"),
+    ] = 0.002
+    lr_mult: Annotated[
+        float, setting("How much slower the first layers learn than the head, unfrozen.", "Stages", ge=1)
+    ] = 100.0
+    wd: Annotated[float, setting("Weight decay.", "Stages", ge=0)] = 0.01
+    bs: Annotated[int, setting("Images in a batch.", "Stages", ge=2)] = 64
+
+    arch: Annotated[
+        str, setting("Body: a model name of torchvision, or of timm where that is installed.", "Model", min_length=1)
+    ] = "resnet34"
+    pretrained: Annotated[bool, setting("Start from ImageNet weights, or from scratch.", "Model")] = True
+    weights: Annotated[
+        OptionalPath, setting("State dict for the body, a .safetensors or .pth file.", "Model")
+    ] = None
+
+    valid_pct: Annotated[
+        float, setting("Part held out for validation where the data set names none.", "Data", gt=0, lt=1)
+    ] = 0.2
+    seed: Annotated[int, setting("Fixes split, weights, order and augmentation.", "Data", ge=0, lt=2**32)] = 42
+
+    precision: Annotated[Precision, setting("Number format of the training.", "Machine")] = "auto"
+    device: Annotated[str, setting("auto, cpu, cuda, cuda:1 or mps.", "Machine", min_length=1)] = "auto"
+    workers: Annotated[
+        Annotated[int, Field(ge=0)] | Literal["auto"],
+        setting("Processes that load images; 0 loads in the main one.", "Machine"),
+    ] = "auto"
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Give a field that a recipe redeclares with another default the help and limits of its origin."""
+        inherited = False
+        for name, field in cls.model_fields.items():
+            origin = next((base.model_fields[name] for base in cls.__mro__[1:-1]
+                           if issubclass(base, TrainSettings) and name in base.model_fields), None)
+            if origin is not None and field.description is None:
+                merged = copy.copy(origin)
+                merged.default = field.default
+                cls.__pydantic_fields__[name] = merged
+                inherited = True
+        if inherited:
+            cls.model_rebuild(force=True)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All sizes in the order in which they are trained at, in pixels."""
+        return (self.size, *self.then)
+
+    def replaced(self, **changes: Any) -> TrainSettings:
+        """A validated copy with `changes`. Raises pydantic's `ValidationError` for a wrong value."""
+        return type(self).model_validate({**self.model_dump(), **changes})
+
+    def epochs_at(self, index: int) -> tuple[int, int]:
+        """Frozen and unfrozen epochs at the size with this index."""
+        frozen, unfrozen = (_nth(name, getattr(self, name), index, self.sizes) for name in ("freeze_epochs", "epochs"))
+        return frozen, unfrozen
+
+
+def _nth(name: str, counts: tuple[int, ...], index: int, sizes: tuple[int, ...]) -> int:
+    if len(counts) not in (1, len(sizes)):
+        raise UsageError(
+            f"{name} has {len(counts)} numbers ({', '.join(map(str, counts))}) for {len(sizes)} "
+            f"size{'s' if len(sizes) > 1 else ''} ({', '.join(map(str, sizes))}): give one number, or one for each size."
+        )
+    return counts[0] if len(counts) == 1 else counts[index]
+
+
+class MultiLabelSettings(TrainSettings):
+    """What multi-label classification adds."""
+
+    threshold: Annotated[
+        float, setting("Probability above which a tag counts as predicted.", "Task", gt=0, lt=1)
+    ] = 0.5
+
+
+class PathSettings(BaseModel):
+    """Where visionkit keeps what it fetches and what it makes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runs: Annotated[Path, setting("Folder that run folders are made in.", "Paths")] = Path("runs")
+    data: Annotated[Path, setting("Folder for downloaded and drawn data sets.", "Paths")] = Path("~/.visionkit")

@@ -1,0 +1,129 @@
+"""settings.ini: its sections, and how recipe, file and flags are laid over each other.
+
+Sections: `[paths]`, `[training]` for every recipe, `[NAME]` for one recipe, `[NAME.sample]` for its `--sample`.
+Precedence, weakest first: the recipe's defaults, `[training]`, `[NAME]`, then for a sample the recipe's sample defaults and
+`[NAME.sample]`, then the flags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from visionkit.errors import UsageError, nearest
+from visionkit.settings import PathSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from visionkit.recipe import Recipe
+
+SETTINGS_NAME = "settings.ini"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class SettingsFile:
+    """The parsed sections of a settings file: section -> key -> text. Empty where there is no file."""
+
+    path: Path | None = None
+    sections: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path | None = None) -> SettingsFile:
+        """Read `path`, or the settings.ini of the current folder where there is one.
+
+        Raises:
+            UsageError: the named file is missing or is not an INI file.
+        """
+        if path is None:
+            path = Path(SETTINGS_NAME)
+            if not path.is_file():
+                return cls()
+        parser = ConfigParser(interpolation=None, default_section="\0none")
+        try:
+            with path.open(encoding="utf-8-sig") as lines:
+                parser.read_file(lines, source=str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: the settings file cannot be read ({error}).") from error
+        except ConfigError as error:
+            raise UsageError(f"{path}: not a settings file: {' '.join(str(error).split())}") from error
+        sections = {name: dict(parser[name]) for name in parser.sections()}
+        if set(sections) == {"DEFAULT"} and "lib_name" in sections["DEFAULT"]:
+            return cls()  # the metadata file of nbdev 1 and 2 has the same name; it is not ours
+        return cls(path, sections)
+
+    def check(self, recipes: list[Recipe]) -> None:
+        """Refuse sections, keys and values that do not exist.
+
+        Raises:
+            UsageError: names file, section, key and the nearest valid one.
+        """
+        models: dict[str, type[BaseModel]] = {"paths": PathSettings, "training": TrainSettings}
+        for recipe in recipes:
+            models[recipe.name] = models[f"{recipe.name}.sample"] = recipe.settings
+        for section, values in self.sections.items():
+            if section not in models:
+                raise UsageError(f"{self.path}: unknown section [{section}].{nearest(section, list(models))}")
+            validated(models[section], {key: (value, self._where(section, key)) for key, value in values.items()})
+
+    def _where(self, section: str, key: str) -> str:
+        return f"{self.path}, section [{section}], key '{key}'"
+
+    def layer(self, section: str) -> dict[str, tuple[Any, str]]:
+        """The values of one section, each with the words for where it stands."""
+        return {key: (value, self._where(section, key)) for key, value in self.sections.get(section, {}).items()}
+
+    def paths(self) -> PathSettings:
+        """The `[paths]` section over its defaults, with `~` expanded."""
+        paths = validated(PathSettings, self.layer("paths"))
+        return PathSettings(runs=paths.runs.expanduser(), data=paths.data.expanduser())
+
+
+def resolve(recipe: Recipe, flags: Mapping[str, Any], file: SettingsFile, sample: bool = False) -> TrainSettings:
+    """The settings in force for `recipe`: its defaults, then `file`, then `flags` (setting name -> text or value).
+
+    Raises:
+        UsageError: a key that does not exist or a value of the wrong type, naming where it stands.
+    """
+    layers = [file.layer("training"), file.layer(recipe.name)]
+    if sample and recipe.sample is not None:
+        layers.append({key: (value, f"{recipe.name}'s sample defaults") for key, value in recipe.sample.settings.items()})
+        layers.append(file.layer(f"{recipe.name}.sample"))
+    layers.append({key: (value, f"--{key.replace('_', '-')}") for key, value in flags.items()})
+    merged: dict[str, tuple[Any, str]] = {}
+    for layer in layers:
+        merged.update(layer)
+    settings = validated(recipe.settings, merged)
+    settings.epochs_at(0)  # refuse lists of the wrong length before anything is read
+    return settings
+
+
+def validated(model: type[Model], values: Mapping[str, tuple[Any, str]]) -> Model:
+    """`model` with `values` (name -> value and where it was written).
+
+    Raises:
+        UsageError: an unknown name or a wrong value, naming where it was written.
+    """
+    known = list(model.model_fields)
+    for name, (_, where) in values.items():
+        if name not in known:
+            raise UsageError(f"{where}: there is no such setting.{nearest(name, known)}")
+    try:
+        return model.model_validate({name: value for name, (value, _) in values.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        value, where = values.get(str(first["loc"][0]), (first["input"], str(first["loc"][0])))
+        problems = dict.fromkeys(_readable(problem["msg"]) for problem in error.errors() if problem["loc"][0] == first["loc"][0])
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        raise UsageError(f"{where}: {str(shown)!r} is not allowed: {' or '.join(problems)}.") from None
+
+
+def _readable(message: str) -> str:
+    """Pydantic's message as the end of a sentence."""
+    message = message.split(", unable to parse")[0]
+    return message.replace("Input should be", "it should be", 1)

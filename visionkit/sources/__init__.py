@@ -1,0 +1,10 @@
+"""Where data sets come from: fast.ai's archives, Kaggle, a folder that is there, or a sample drawn on demand."""
+
+from __future__ import annotations
+
+from visionkit.sources.base import Source
+from visionkit.sources.fastai_archive import FastaiArchive
+from visionkit.sources.kaggle import KaggleCompetition
+from visionkit.sources.locate import SYNTHETIC_NOTE, Place, is_synthetic, locate
+
+__all__ = ["SYNTHETIC_NOTE", "FastaiArchive", "KaggleCompetition", "Place", "Source", "is_synthetic", "locate"]

@@ -1,0 +1,76 @@
+"""The archives that fast.ai hosts for its courses, under fastai's own names and in fastai's own cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from visionkit.errors import UsageError, VisionkitError, nearest
+
+
+@dataclass(frozen=True)
+class FastaiArchive:
+    """One of fastai's `URLs`, such as PETS.
+
+    The archive is fetched and checked by fastai and kept where `untar_data` keeps it (`~/.fastai`, or `$FASTAI_HOME`),
+    so that what fastai fetched before is used. It is unpacked by visionkit: `untar_data` lets members of a hostile
+    archive out of the folder.
+    """
+
+    name: str
+
+    @property
+    def url(self) -> str:
+        """Where the archive is.
+
+        Raises:
+            UsageError: fastai has no archive of this name.
+        """
+        from fastai.data.external import URLs
+
+        url = getattr(URLs, self.name, None)
+        if not isinstance(url, str) or not url.endswith((".tgz", ".zip", ".tar.gz")):
+            known = [name for name in vars(URLs) if name.isupper()]
+            raise UsageError(f"fastai has no data set {self.name!r}.{nearest(self.name, known)}")
+        return url
+
+    def fetch(self, store: Path, note: Callable[[str], None]) -> Path:
+        """The unpacked folder in fastai's cache; `store` is not used.
+
+        Raises:
+            VisionkitError: there is no connection, or what arrived is damaged.
+        """
+        import fastai.data
+        from fastai.data.external import fastai_cfg
+        from fastcore.net import urldest
+        from fastdownload import FastDownload
+
+        from visionkit.sources.archives import unpack
+
+        downloads = FastDownload(fastai_cfg(), module=fastai.data)
+        folder: Path = downloads.data_path("data", urldest(self.url, downloads.arch_path()))
+        if folder.is_dir():
+            return folder
+        note(f"fetching   {self.url}")
+        try:
+            archive = downloads.download(self.url)
+        except Exception as error:  # a wrong checksum is a bare Exception, the rest are OSErrors
+            raise VisionkitError(
+                f"{self.url}: cannot be fetched ({error}). Check the connection and call again, or name a folder that you "
+                "have with --data."
+            ) from error
+        note(f"unpacking  {archive}")
+        inside = unpack(archive, folder.with_name(f".{folder.name}-unpacked"))
+        _lift(inside, folder)
+        return folder
+
+
+def _lift(unpacked: Path, folder: Path) -> None:
+    """Rename to `folder` what was unpacked: the archive's only folder where it has one, as fastai does."""
+    inner = list(unpacked.iterdir())
+    if len(inner) == 1 and inner[0].is_dir():
+        inner[0].rename(folder)
+        unpacked.rmdir()
+    else:
+        unpacked.rename(folder)

@@ -1,0 +1,93 @@
+"""From what the user said (`--data`, `--sample` or nothing) to a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from visionkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from visionkit.recipe import Recipe
+
+DEFAULT_STORE = Path("~/.visionkit")
+MARKER = "SYNTHETIC.txt"
+SAMPLE_VERSION = 1
+"""Part of a sample folder's name: a change of the drawings is a new folder."""
+
+SYNTHETIC_NOTE = "SYNTHETIC sample data, drawn by visionkit: the results say nothing about real images."
+_MARKER_TEXT = (
+    "The images here are synthetic: visionkit drew them so that its recipes can be tried without a download.\n"
+    "Results on them say nothing about real images.\n"
+)
+
+
+class Place(NamedTuple):
+    """A data set's folder, and whether visionkit drew what is in it."""
+
+    folder: Path
+    synthetic: bool
+
+
+def locate(
+    recipe: Recipe,
+    data: Path | str | None,
+    sample: bool,
+    seed: int,
+    store: Path | None = None,
+    note: Callable[[str], None] = print,
+) -> Place:
+    """The folder to read: `data` as it is, the drawn sample, or what the recipe's source fetches.
+
+    Raises:
+        UsageError: both `data` and `sample`, or a sample of a recipe that has none.
+        DataError: there is no folder `data`.
+        VisionkitError: the source cannot be fetched.
+    """
+    store = (store or DEFAULT_STORE).expanduser()
+    if data is not None and sample:
+        raise UsageError("--data and --sample exclude each other: the sample is drawn by visionkit.")
+    if data is not None:
+        folder = Path(data).expanduser()
+        if not folder.is_dir():
+            raise DataError(f"--data {data}: there is no such folder.")
+        return Place(folder, is_synthetic(folder))
+    if sample:
+        return Place(draw_sample(recipe, seed, store), True)
+    return Place(recipe.source.fetch(store, note), False)
+
+
+def is_synthetic(folder: Path) -> bool:
+    """Whether visionkit drew the data set in `folder`."""
+    return (folder / MARKER).is_file()
+
+
+def draw_sample(recipe: Recipe, seed: int, store: Path) -> Path:
+    """The sample of `recipe` for this seed: drawn into `store` once, whole or not at all.
+
+    Raises:
+        UsageError: the recipe has no sample.
+    """
+    if recipe.sample is None:
+        raise UsageError(f"the recipe {recipe.name} has no sample; give a folder with --data.")
+    folder = store / "samples" / f"{recipe.name}-v{SAMPLE_VERSION}-seed{seed}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        recipe.sample(beside, seed)
+        (beside / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
+        beside.chmod(0o755)
+        try:
+            os.rename(beside, folder)
+        except OSError:
+            if not folder.is_dir():  # another process was faster: its sample is the same
+                raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder

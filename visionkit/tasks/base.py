@@ -1,0 +1,57 @@
+"""The hooks of a task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner, Metric
+    from matplotlib.figure import Figure
+    from torch import Tensor, nn
+
+    from visionkit.data.dataset import Dataset
+    from visionkit.models.architectures import Architecture
+    from visionkit.settings import TrainSettings
+
+
+class Task(ABC):
+    """Loss, metrics, decoding and plots of one kind of prediction."""
+
+    name: ClassVar[str]
+    headline: ClassVar[str]
+    """The metric that runs are compared by; higher is better."""
+
+    @abstractmethod
+    def check(self, dataset: Dataset) -> None:
+        """Raise `DataError` where the targets of `dataset` cannot be trained on."""
+
+    @abstractmethod
+    def vocab(self, dls: DataLoaders) -> list[str]:
+        """Class, tag or code names, in the order of the network's outputs."""
+
+    @abstractmethod
+    def loss(self, settings: TrainSettings, vocab: Sequence[str]) -> Any:
+        """fastai's loss for logits, which also knows activation and decoding."""
+
+    @abstractmethod
+    def metrics(self, settings: TrainSettings, vocab: Sequence[str]) -> list[Metric]:
+        """Validation metrics, whose names are those of history.csv and run.json."""
+
+    @abstractmethod
+    def learner(self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any) -> Learner:
+        """fastai's Learner with `arch` as body."""
+
+    @abstractmethod
+    def predicted(self, activations: Tensor, settings: TrainSettings) -> Tensor:
+        """The decision for activations (probabilities): class indices, 0/1 tags or mask codes."""
+
+    @abstractmethod
+    def title(self, target: Any, vocab: Sequence[str]) -> str:
+        """What stands over an image whose target (as the DataLoaders give it) is `target`; empty for masks."""
+
+    @abstractmethod
+    def evaluation_plots(self, learn: Learner, dataset: Dataset, settings: TrainSettings) -> dict[str, Figure]:
+        """Plots of the predictions on the validation set: file stem -> figure."""

@@ -1,0 +1,57 @@
+"""The Learner of single- and multi-label classification: a body with fastai's head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastai.learner import Learner
+from fastai.vision.learner import create_head, vision_learner
+from torch import Tensor, nn
+from torchvision.models import VisionTransformer
+
+from visionkit.models.weights import LoadReport, load_fitting
+
+if TYPE_CHECKING:
+    from fastai.data.core import DataLoaders
+
+    from visionkit.models.architectures import Architecture
+
+
+def classifier_learner(
+    dls: DataLoaders,
+    arch: Architecture,
+    *,
+    state: Mapping[str, Tensor] | None,
+    report: Callable[[LoadReport], None],
+    **kwargs: Any,
+) -> Learner:
+    """fastai's `vision_learner` on the body of `arch`, frozen where it starts from `state`.
+
+    Args:
+        dls: DataLoaders with a vocabulary.
+        arch: the body's architecture.
+        state: weights of the whole network; without them the body is random and nothing is frozen.
+        report: called with what of `state` fitted.
+        kwargs: passed on to `vision_learner`.
+    """
+    if arch.library == "timm":
+        learn = vision_learner(dls, arch.name, pretrained=False, normalize=False, **kwargs)
+        if state is not None:
+            report(load_fitting(learn.model[0].model, state))
+            learn.freeze()
+        return learn
+    model = arch.build()
+    if state is not None:
+        report(load_fitting(model, state))
+    head = create_head(model.hidden_dim, len(dls.vocab)) if isinstance(model, VisionTransformer) else None
+    return vision_learner(
+        dls,
+        lambda pretrained: model,
+        pretrained=state is not None,
+        normalize=False,
+        cut=arch.body,
+        splitter=arch.splitter,
+        custom_head=head,
+        **kwargs,
+    )

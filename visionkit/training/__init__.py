@@ -1,0 +1,1 @@
+"""From DataLoaders to a trained network."""

@@ -1,0 +1,98 @@
+"""Which device a training runs on, and in which number format."""
+
+from __future__ import annotations
+
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.fp16 import AMPMode, MixedPrecision
+from fastai.torch_core import to_float
+
+from visionkit.errors import UsageError
+from visionkit.settings import Precision
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `name` means; `auto` is the GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device {name}: not a device; give auto, cpu, cuda, cuda:1 or mps.") from None
+    gpus = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= gpus:
+        raise UsageError(f"--device {name}: there is no such GPU here ({gpus} found); use --device auto or cpu.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: Apple's GPU is not to be had here; use --device auto or cpu.")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"--device {name}: visionkit trains on cpu, cuda and mps.")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """The device for people: the GPU's name, or "cpu (2 threads)"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
+    """fp32, bf16 or fp16: `auto` takes bf16 where the device computes in it natively, fp16 on older GPUs, else fp32.
+
+    Raises:
+        UsageError: the device cannot train in this format.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+    if precision == "fp16" and device.type != "cuda":
+        raise UsageError(f"--precision fp16: needs a CUDA GPU, and the device is {device.type}; use bf16 or fp32.")
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise UsageError("--precision bf16: this GPU has no bf16; use fp16 or fp32.")
+    return precision
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies in bf16 (AVX512-BF16 or AMX-BF16) rather than emulating it."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def precision_callbacks(precision: Precision, device: torch.device) -> list[Callback]:
+    """The callbacks that make a Learner compute in `precision`: none for fp32."""
+    if precision == "fp32":
+        return []
+    if device.type == "cuda":
+        return [MixedPrecision(AMPMode(precision))]
+    return [Autocast(device.type)]
+
+
+class Autocast(Callback):
+    """bf16 for the forward pass on devices for which fastai's `MixedPrecision` has none; the loss stays in fp32."""
+
+    order = MixedPrecision.order
+
+    def __init__(self, device_type: str) -> None:
+        self.device_type = device_type
+        self._entered: torch.autocast | None = None
+
+    def before_batch(self) -> None:
+        self._entered = torch.autocast(self.device_type, dtype=torch.bfloat16)
+        self._entered.__enter__()
+
+    def after_pred(self) -> None:
+        self.leave()
+        self.learn.pred = to_float(self.pred)
+
+    def leave(self) -> None:
+        """Switch autocast off; needed where a forward pass was interrupted, and harmless otherwise."""
+        if self._entered is not None:
+            self._entered.__exit__(None, None, None)
+            self._entered = None

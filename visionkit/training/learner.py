@@ -1,0 +1,84 @@
+"""A recipe's Learner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastai.callback.progress import ProgressCallback
+from fastai.data.transforms import Normalize
+from fastai.learner import Learner
+
+from visionkit.models.architectures import find_architecture
+from visionkit.models.weights import LoadReport, starting_state
+from visionkit.tasks import get_task
+from visionkit.training.hardware import precision_callbacks, resolve_precision
+
+if TYPE_CHECKING:
+    from fastai.data.core import DataLoaders
+
+    from visionkit.recipe import Recipe
+    from visionkit.settings import TrainSettings
+
+
+def build_learner(
+    recipe: Recipe,
+    dls: DataLoaders,
+    settings: TrainSettings,
+    *,
+    report: Callable[[LoadReport], None] | None = None,
+    random_weights: bool = False,
+    quiet: bool = False,
+) -> Learner:
+    """fastai's Learner for `recipe` on `dls`, with the body frozen where it starts from weights.
+
+    Args:
+        recipe: gives the task.
+        dls: the recipe's DataLoaders; inputs are normalised to what the architecture's weights expect.
+        settings: architecture, weights, weight decay, precision, loss and metric options.
+        report: called with what of the weights fitted the architecture.
+        random_weights: leave the network random, for weights that are loaded afterwards.
+        quiet: without fastai's own progress bars and table.
+
+    Raises:
+        UsageError: unknown architecture, or weights that are no state dict.
+        VisionkitError: weights that cannot be downloaded.
+    """
+    task = get_task(recipe.task)
+    arch = find_architecture(settings.arch)
+    state = None if random_weights else starting_state(arch, settings)
+    normalize(dls, *arch.normalization)
+    vocab = task.vocab(dls)
+
+    def told(loaded: LoadReport) -> None:
+        require_fit(loaded, settings)
+        if report is not None:
+            report(loaded)
+
+    options: dict[str, Any] = {
+        "loss_func": task.loss(settings, vocab),
+        "metrics": task.metrics(settings, vocab),
+        "wd": settings.wd,
+        "path": Path.cwd(),
+        "cbs": precision_callbacks(resolve_precision(settings.precision, dls.device), dls.device),
+    }
+    learn: Learner = task.learner(dls, arch, settings, state=state, report=told, **options)
+    learn.starts_pretrained = state is not None
+    if quiet:
+        learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, ProgressCallback)])
+    return learn
+
+
+def normalize(dls: DataLoaders, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """Add fastai's `Normalize` to the batch transforms of `dls`, unless they have one."""
+    if not any(isinstance(transform, Normalize) for transform in dls.after_batch.fs):
+        dls.add_tfms([Normalize.from_stats(mean, std)], "after_batch")
+
+
+def require_fit(loaded: LoadReport, settings: TrainSettings) -> None:
+    """Refuse weights of which nothing fits. Raises UsageError."""
+    from visionkit.errors import UsageError
+
+    if loaded.loaded == 0:
+        raise UsageError(f"--weights {settings.weights}: no tensor of it fits {settings.arch}: {loaded}. Is it of another --arch?")

@@ -1,0 +1,63 @@
+"""What a training says while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from visionkit.training.stages import Stage
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One finished epoch. Losses are means over the epoch's images; `seconds` covers training and validation."""
+
+    stage: Stage
+    epoch: int
+    lr: float
+    train_loss: float
+    valid_loss: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    images_per_s: float = 0.0
+
+    def line(self) -> str:
+        """The epoch in one line of text."""
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
+        return (
+            f"{self.stage.size} px {self.stage.name:8s} epoch {self.epoch:>2d}/{self.stage.epochs}  "
+            f"train_loss {self.train_loss:.4f}  valid_loss {self.valid_loss:.4f}  {figures}  "
+            f"{self.seconds:.1f} s  {self.images_per_s:.0f} images/s"
+        )
+
+
+class Reporter(Protocol):
+    """Receives what a training says; the command line shows it as bars or lines."""
+
+    def note(self, text: str) -> None:
+        """Something worth reading: one or more lines."""
+
+    def epoch_started(self, stage: Stage, epoch: int, images: int) -> None:
+        """An epoch begins, which trains on `images` images."""
+
+    def batch_done(self, images: int, loss: float) -> None:
+        """`images` more images were trained on; `loss` is the smoothed training loss."""
+
+    def epoch_done(self, result: EpochResult) -> None:
+        """An epoch and its validation are over."""
+
+
+class PlainReporter:
+    """One plain line an epoch on standard output."""
+
+    def note(self, text: str) -> None:
+        print(text, flush=True)
+
+    def epoch_started(self, stage: Stage, epoch: int, images: int) -> None:
+        """Says nothing: lines are for what is finished."""
+
+    def batch_done(self, images: int, loss: float) -> None:
+        """Says nothing."""
+
+    def epoch_done(self, result: EpochResult) -> None:
+        print(result.line(), flush=True)

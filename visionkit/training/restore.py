@@ -1,0 +1,39 @@
+"""A finished run's Learner, built again from its recipe, settings, data and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastai.learner import Learner
+
+from visionkit.data.dataset import Dataset
+from visionkit.errors import VisionkitError
+from visionkit.inference.bundle import load_weights
+from visionkit.registry import get_recipe
+from visionkit.runs import Run
+from visionkit.sources import is_synthetic
+from visionkit.training.hardware import resolve_device
+from visionkit.training.learner import build_learner
+
+
+def restore(run: Run, device: str = "auto") -> tuple[Learner, Dataset]:
+    """The Learner of `run` with its trained weights, and its data set, at the size of its last stage.
+
+    Raises:
+        VisionkitError: the run is not finished, or its data set is no longer there or is another one.
+    """
+    if not run.info.get("stages") or not (run.path / "model").is_dir():
+        raise VisionkitError(f"{run.path}: the run is {run.info.get('status')} and has no model. Only finished runs have.")
+    recipe = get_recipe(run.info.get("recipe_file") or run.info["recipe"])
+    folder = Path(run.info["data"]["path"])
+    if not folder.is_dir():
+        raise VisionkitError(f"{folder}: the data set that {run.name} was trained on is no longer there.")
+    settings = recipe.settings.model_validate(run.info["settings"])
+    dataset = Dataset.open(recipe, settings, folder, is_synthetic(folder))
+    if dataset.fingerprint() != run.info["data"]["fingerprint"]:
+        raise VisionkitError(f"{folder}: the data set has changed since {run.name} was trained.")
+    dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device))
+    learn = build_learner(recipe, dls, settings, random_weights=True, quiet=True)
+    load_weights(run.path / "model", learn)
+    learn.path = run.path
+    return learn, dataset

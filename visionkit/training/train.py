@@ -1,0 +1,186 @@
+"""A whole training: data, learner, stages, model, plots, and the run folder that holds them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from fastai.callback.schedule import Learner as _scheduled  # noqa: F401  (patches fit_one_cycle into Learner)
+from fastai.learner import Learner
+from fastai.torch_core import set_seed
+
+from visionkit.data.dataset import Dataset
+from visionkit.inference.bundle import write_bundle
+from visionkit.models.architectures import find_architecture
+from visionkit.recipe import Recipe
+from visionkit.registry import recipe_file
+from visionkit.reporting.plots import plot_run
+from visionkit.runs import Run, new_run_folder
+from visionkit.settings import TrainSettings
+from visionkit.sources import SYNTHETIC_NOTE, locate
+from visionkit.training.hardware import Autocast, device_name, resolve_device, resolve_precision
+from visionkit.training.learner import build_learner, normalize
+from visionkit.training.rates import suggest_rates
+from visionkit.training.progress import PlainReporter, Reporter
+from visionkit.training.recording import Recording
+from visionkit.training.stages import Stage, plan_stages
+from visionkit.versions import git_commit, versions
+
+
+def train(
+    recipe: Recipe,
+    settings: TrainSettings,
+    *,
+    data: Path | str | None = None,
+    sample: bool = False,
+    out: Path | str | None = None,
+    runs_root: Path | str = "runs",
+    store: Path | None = None,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Train `recipe` through all its stages; returns the finished run.
+
+    Args:
+        recipe: what to train.
+        settings: how; see `TrainSettings`.
+        data: the data set's folder; without it the recipe's source is fetched.
+        sample: train on the recipe's synthetic sample.
+        out: the run folder; without it a new one in `runs_root`.
+        runs_root: the folder of run folders.
+        store: the folder for fetched and drawn data sets; `~/.visionkit` where None.
+        reporter: told about the progress; plain lines where None.
+
+    Raises:
+        UsageError: a setting that cannot be.
+        DataError: something is wrong with the data set.
+        VisionkitError: data or weights that cannot be fetched.
+        KeyboardInterrupt: after the run folder was marked as interrupted.
+    """
+    reporter = reporter or PlainReporter()
+    started = time.perf_counter()
+    folder = new_run_folder(recipe.name, Path(runs_root), Path(out) if out is not None else None)
+    device = resolve_device(settings.device)
+    precision = resolve_precision(settings.precision, device)
+    find_architecture(settings.arch)
+    path = locate(recipe, data, sample, settings.seed, store, reporter.note)
+    dataset = Dataset.open(recipe, settings, path.folder, path.synthetic)
+
+    set_seed(settings.seed)
+    dls = dataset.dataloaders(settings.size, device)
+    learn = build_learner(
+        recipe, dls, settings, quiet=True, report=lambda loaded: reporter.note(f"weights    {loaded}")
+    )
+    stages = plan_stages(settings, learn.starts_pretrained)
+    reporter.note(_announcement(dataset, stages, learn, device_name(device), precision, folder))
+
+    run = Run.create(folder, _description(dataset, stages, device_name(device), precision))
+    learn.path = run.path
+    recording = Recording(run.path, reporter)
+    learn.add_cb(recording)
+    try:
+        for stage in stages:
+            _train_stage(learn, dataset, stage, recording, reporter)
+        metrics = recording.epochs[-1].metrics
+        run.update(
+            metrics=metrics,
+            seconds=round(time.perf_counter() - started, 2),
+            images_per_s=round(recording.trained_images / max(recording.training_seconds, 1e-9), 1),
+        )
+        write_bundle(run.path / "model", learn, dataset, settings.replaced(size=stages[-1].size, then=()), metrics)
+        plot_run(run, learn, dataset)
+        run.update(status="done", seconds=round(time.perf_counter() - started, 2))
+    except KeyboardInterrupt:
+        run.update(status="interrupted", seconds=round(time.perf_counter() - started, 2))
+        raise
+    except BaseException as error:
+        run.update(status="failed", error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        for callback in learn.cbs:
+            if isinstance(callback, Autocast):
+                callback.leave()
+    return run
+
+
+def _train_stage(learn: Learner, dataset: Dataset, stage: Stage, recording: Recording, reporter: Reporter) -> None:
+    """One `fit_one_cycle` at the stage's size, with the weights as they are."""
+    if learn.dls.settings.size != stage.size:
+        switch_size(learn, dataset, stage.size)
+    if stage.frozen:
+        learn.freeze()
+    else:
+        learn.unfreeze()
+    lr = stage.lr
+    if lr is None:
+        lr = suggest_rates(learn).valley
+        reporter.note(f"stage {stage.number}: lr_find's valley is {lr:.2g}")
+    recording.stage = stage
+    with learn.no_logging():
+        learn.fit_one_cycle(stage.epochs, stage.max_rate(lr))
+    recording.stage = None
+
+
+def switch_size(learn: Learner, dataset: Dataset, size: int) -> None:
+    """Go on with images of `size` pixels: new DataLoaders, normalised as before; the weights stay."""
+    dls = dataset.dataloaders(size, learn.dls.device)
+    normalize(dls, *find_architecture(learn.dls.settings.arch).normalization)
+    learn.dls = dls
+
+
+def _announcement(
+    dataset: Dataset, stages: list[Stage], learn: Learner, device: str, precision: str, folder: Path
+) -> str:
+    """What a user wants to know before the training starts."""
+    settings, recipe = dataset.settings, dataset.recipe
+    workers = learn.dls.train.fake_l.num_workers
+    bodies = {True: "pretrained", False: "from scratch"}
+    lines = [
+        ("recipe", f"{recipe.name}: {recipe.task}, {recipe.dataset}"),
+        ("data", f"{dataset.path}, {_counts(dataset)}"),
+        ("network", f"{settings.arch}, {bodies[learn.starts_pretrained]}"),
+        *((f"stage {stage.number}", _stage_line(stage)) for stage in stages),
+        ("device", f"{device}, {precision}"),
+        ("loading", f"batches of {learn.dls.train.bs}, {workers} worker{'' if workers == 1 else 's'}"),
+        ("run", str(folder)),
+    ]
+    text = "\n".join(f"{name:10s} {value}" for name, value in lines)
+    return f"{SYNTHETIC_NOTE}\n{text}" if dataset.synthetic else text
+
+
+def _counts(dataset: Dataset) -> str:
+    classes = dataset.class_counts()
+    kind = {"single-label": "classes", "multi-label": "tags"}.get(dataset.recipe.task)
+    counts = f"{len(dataset.train):,} training and {len(dataset.valid):,} validation images"
+    return f"{counts}, {len(classes)} {kind}" if kind else counts
+
+
+def _stage_line(stage: Stage) -> str:
+    rate = "rate from lr_find" if stage.lr is None else f"rate {stage.lr:.2g}"
+    return f"{stage.size} px, {stage.name}, {stage.epochs} epoch{'' if stage.epochs == 1 else 's'}, {rate}"
+
+
+def _description(dataset: Dataset, stages: list[Stage], device: str, precision: str) -> dict[str, Any]:
+    """What run.json says from the start."""
+    return {
+        "recipe": dataset.recipe.name,
+        "recipe_file": recipe_file(dataset.recipe),
+        "task": dataset.recipe.task,
+        "headline": dataset.task.headline,
+        "synthetic": dataset.synthetic,
+        "settings": dataset.settings.model_dump(mode="json"),
+        "data": {
+            "path": str(dataset.path.resolve()),
+            "train": len(dataset.train),
+            "valid": len(dataset.valid),
+            "classes": dict(sorted(dataset.class_counts().items())),
+            "fingerprint": dataset.fingerprint(),
+        },
+        "stages": [stage.as_dict() for stage in stages],
+        "device": device,
+        "precision": precision,
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "pid": os.getpid(),
+    }
