@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from visionkit.errors import UsageError, nearest
-from visionkit.recipe import Recipe
+
+if TYPE_CHECKING:
+    from visionkit.recipe import Recipe
 
 ENTRY_POINTS = "visionkit.recipes"
 
@@ -29,6 +33,15 @@ def _modules() -> dict[str, str]:
 def recipe_names() -> list[str]:
     """The names that `get_recipe` knows, in alphabetical order."""
     return sorted(_modules())
+
+
+def recipe_summary(name: str) -> str:
+    """The first line of a recipe's docstring, read from its file without importing it."""
+    spec = find_spec(_modules()[name])
+    if spec is None or spec.origin is None:
+        return ""
+    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+    return (docstring or "").partition("\n")[0]
 
 
 def get_recipe(name: str) -> Recipe:
@@ -62,6 +75,8 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _recipe_of(module: ModuleType, name: str) -> Recipe:
+    from visionkit.recipe import Recipe
+
     recipe = getattr(module, "recipe", None)
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{name}: defines no recipe: it needs a line `recipe = Recipe(name=…, …)`.")

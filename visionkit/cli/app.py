@@ -19,7 +19,7 @@ app = typer.Typer(
     cls=RecipeGroup.of(recipe_commands.train),
     help=HELP,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -57,6 +57,15 @@ def recipes() -> None:
     from visionkit.cli.tables import print_recipes
 
     print_recipes()
+
+
+@app.command()
+def settings() -> None:
+    """Print a settings.ini with every setting, explained, at its default."""
+    from visionkit.registry import get_recipe, recipe_names
+    from visionkit.settings_template import settings_template
+
+    typer.echo(settings_template([get_recipe(name) for name in recipe_names()]), nl=False)
 
 
 @app.command()

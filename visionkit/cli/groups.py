@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from visionkit.cli import INTERRUPTED, report_error
 from visionkit.errors import UsageError, VisionkitError, nearest
-from visionkit.registry import get_recipe, recipe_names
-
-if TYPE_CHECKING:
-    from visionkit.recipe import Recipe
+from visionkit.registry import get_recipe, recipe_names, recipe_summary
 
 RECIPE_PANEL = "Recipes"
 
@@ -50,28 +47,23 @@ class RecipeGroup(TyperGroup):
 
     def get_command(self, ctx: Any, name: str) -> Any:
         command = super().get_command(ctx, name)
-        if command is not None:
-            return command
-        if name.endswith(".py") or name in recipe_names():
-            return self._recipe_command(name)
-        return None
+        if command is None and name in recipe_names():  # for the help text only, so nothing of the recipe is imported
+            command = TyperCommand(name, short_help=recipe_summary(name), rich_help_panel=RECIPE_PANEL)
+        return command
 
-    def _recipe_command(self, name: str) -> TyperCommand:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name.startswith("-") or super().get_command(ctx, name) is not None:
+            return super().resolve_command(ctx, args)
         from visionkit.cli.options import recipe_command
 
         try:
-            recipe: Recipe = get_recipe(name)
+            if not name.endswith(".py") and name not in recipe_names():
+                known = self.list_commands(ctx)
+                raise UsageError(f"there is no recipe or command {name!r}.{nearest(name, known)}")
+            return name, recipe_command(get_recipe(name), self.action), args[1:]
         except VisionkitError as error:
             raise typer.Exit(report_error(error)) from None
-        return recipe_command(recipe, self.action)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
-            known = self.list_commands(ctx)
-            error = UsageError(f"there is no recipe or command {name!r}.{nearest(name, known)}")
-            raise typer.Exit(report_error(error))
-        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -66,13 +66,11 @@ def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
     run.__signature__ = inspect.Signature([*_common(recipe), *map(_option, fields, fields.values())])  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in run.__signature__.parameters.values()}  # type: ignore[attr-defined]
     run.__doc__ = f"{(action.__doc__ or '').strip()}\n\n{recipe.dataset}; {recipe.task}. Reference: {recipe.headline}."
-    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings={"help_option_names": ["-h", "--help"]})
-    title = f"{recipe.task}: {recipe.dataset}"
-    app.command(recipe.name, cls=ManyValuesCommand, short_help=title, rich_help_panel="Recipes")(run)
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+    app.command(recipe.name, cls=ManyValuesCommand)(run)
     command = typer.main.get_command(app)
     assert isinstance(command, ManyValuesCommand)
     command.many = frozenset(_flag(name) for name, field in fields.items() if _is_many(field))
-    command.short_help, command.rich_help_panel = title, "Recipes"
     return command
 
 
@@ -97,7 +95,7 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     panel = str(extra["panel"]) if isinstance(extra, dict) else "Recipe"
     flag = _flag(name)
     shown = _shown(flag[2:] if field.default is True else field.default)
-    text = f"{field.description} [{shown}]" if shown else field.description
+    text = f"{field.description} Default: {shown}." if shown else field.description
     if field.annotation is bool:
         option = typer.Option(f"{flag}/--no-{flag[2:]}", help=text, rich_help_panel=panel, show_default=False)
         return _parameter(name, bool | None, option, None)

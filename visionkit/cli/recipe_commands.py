@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from visionkit.settings_file import SettingsFile, resolve
-
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.recipe import Recipe
@@ -29,6 +27,7 @@ class Call:
     def read(cls, recipe: Recipe, flags: Mapping[str, Any], sample: bool, settings_file: Path | None) -> Call:
         """Check the settings file as a whole and lay the flags over it. Raises UsageError."""
         from visionkit.registry import get_recipe, recipe_names
+        from visionkit.settings_file import SettingsFile, resolve
 
         file = SettingsFile.read(settings_file)
         if file.path is not None:

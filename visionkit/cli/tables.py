@@ -21,7 +21,7 @@ def print_recipes() -> None:
     for name in recipe_names():
         recipe = get_recipe(name)
         table.add_row(*map(escape, (recipe.name, recipe.task, recipe.dataset, recipe.licence, recipe.headline)))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def print_runs(root: Path) -> None:
@@ -30,23 +30,28 @@ def print_runs(root: Path) -> None:
     if not runs:
         Console().print(f"There is no run in {escape(str(root))} yet. Train one: visionkit pets --sample")
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("run", "status", "sizes", "network", "headline", "seconds", "data"):
-        table.add_column(name, overflow="fold", justify="right" if name == "seconds" else "left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("run", "status", "headline", "sizes", "network", "data"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("run", "headline", "status"))
     for run in sorted(runs, key=lambda run: (run.info["recipe"], bool(run.info["synthetic"]), -headline(run))):
         figure = headline(run)
         table.add_row(
             escape(run.name),
             str(run.info["status"]),
+            f"{run.info['headline']} {figure:.4f}" if figure >= 0 else "",
             " ".join(dict.fromkeys(str(stage["size"]) for stage in run.info["stages"])),
             escape(str(run.info["settings"]["arch"])),
-            f"{run.info['headline']} {figure:.4f}" if figure >= 0 else "",
-            f"{run.info['seconds']:.0f}" if "seconds" in run.info else "",
-            "synthetic sample" if run.info["synthetic"] else escape(Path(run.info["data"]["path"]).name),
+            "synthetic" if run.info["synthetic"] else escape(Path(run.info["data"]["path"]).name),
         )
-    Console().print(table)
+    wide_console().print(table)
 
 
 def headline(run: Run) -> float:
     """The figure that runs of this task are compared by; -1 where there is none yet."""
     return run.metrics.get(str(run.info["headline"]), -1.0)
+
+
+def wide_console() -> Console:
+    """A console that breaks lines at the terminal's width, and nowhere where output goes to a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=240)

@@ -137,7 +137,7 @@ def _announcement(
     workers = learn.dls.train.fake_l.num_workers
     bodies = {True: "pretrained", False: "from scratch"}
     lines = [
-        ("recipe", f"{recipe.name}: {recipe.task}, {recipe.dataset}"),
+        ("recipe", f"{recipe.name}: {recipe.task}, {'drawn in the layout of ' if dataset.synthetic else ''}{recipe.dataset}"),
         ("data", f"{dataset.path}, {_counts(dataset)}"),
         ("network", f"{settings.arch}, {bodies[learn.starts_pretrained]}"),
         *((f"stage {stage.number}", _stage_line(stage)) for stage in stages),
