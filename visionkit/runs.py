@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -42,7 +43,8 @@ class Run:
         """Make the run folder, with `info` and status "running" in its run.json."""
         folder.mkdir(parents=True, exist_ok=True)
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        run = cls(folder, {"name": folder.name, **info, "status": "running", "created": created, "metrics": {}})
+        process = {"pid": os.getpid(), "host": platform.node()}
+        run = cls(folder, {"name": folder.name, **info, **process, "status": "running", "created": created, "metrics": {}})
         run.update()
         return run
 
@@ -65,6 +67,13 @@ class Run:
     @property
     def name(self) -> str:
         return str(self.info["name"])
+
+    @property
+    def status(self) -> str:
+        """running, interrupted, failed or done; a run whose process is gone without a word counts as interrupted."""
+        status = str(self.info.get("status"))
+        here = self.info.get("host") == platform.node()
+        return "interrupted" if status == "running" and here and not _alive(int(self.info["pid"])) else status
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -91,6 +100,19 @@ class Run:
     def __repr__(self) -> str:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
         return f"Run({self.path}, {self.info.get('status')}{', ' + figures if figures else ''})"
+
+
+def _alive(pid: int) -> bool:
+    """Whether there is a process of this number; on Windows, where asking would end it, always yes."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def new_run_folder(recipe: str, root: Path, out: Path | None = None) -> Path:

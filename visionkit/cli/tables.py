@@ -37,7 +37,7 @@ def print_runs(root: Path) -> None:
         figure = headline(run)
         table.add_row(
             escape(run.name),
-            str(run.info["status"]),
+            run.status,
             f"{run.info['headline']} {figure:.4f}" if figure >= 0 else "",
             " ".join(dict.fromkeys(str(stage["size"]) for stage in run.info["stages"])),
             escape(str(run.info["settings"]["arch"])),

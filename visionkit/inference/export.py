@@ -30,7 +30,7 @@ def export_run(run: Run, to: Format, out: Path | None = None) -> Path:
     if out is not None and out.exists():
         raise UsageError(f"--out {out}: is there already. Name a new place; nothing was touched.")
     if not (run.path / "model" / WEIGHTS_FILE).is_file():
-        raise VisionkitError(f"{run.path}: the run is {run.info.get('status')} and has no model to export.")
+        raise VisionkitError(f"{run.path}: the run is {run.status} and has no model to export.")
     target.parent.mkdir(parents=True, exist_ok=True)
     if to == "safetensors":
         target.mkdir(exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -182,5 +181,4 @@ def _description(dataset: Dataset, stages: list[Stage], device: str, precision: 
         "precision": precision,
         "versions": versions(),
         "git_commit": git_commit(),
-        "pid": os.getpid(),
     }

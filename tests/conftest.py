@@ -1,0 +1,98 @@
+"""Small data sets in the recipes' layouts, and the command line in this process."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # two busy cores and two threads each are far slower than one thread
+os.environ["MPLBACKEND"] = "agg"
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+FAST = ["--arch", "squeezenet1_1", "--no-pretrained", "--workers", "0", "--precision", "fp32", "--bs", "4"]
+FAST += ["--freeze-epochs", "0", "--epochs", "1"]
+SIZES = {"pets": "32", "planet": "32", "camvid": "36"}
+CODES = ["Sky", "Road", "Car", "Void"]
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Calls the command line in this process, in an empty folder: `cli("pets", "--size", 32)`."""
+    from visionkit.cli.app import app
+
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def call(*args: object) -> Result:
+        return CliRunner().invoke(app, list(map(str, args)), prog_name="visionkit")
+
+    return call
+
+
+def noise(seed: int, width: int, height: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """24 photos of three breeds, of varying sizes."""
+    folder = tmp_path / "pets"
+    (folder / "images").mkdir(parents=True)
+    for breed_number, breed in enumerate(("Abyssinian", "german_shorthaired", "Sphynx")):
+        for number in range(1, 9):
+            picture = noise(number, 30 + 3 * number, 50 - 2 * number) // 3 + 60 * breed_number
+            Image.fromarray(picture).save(folder / "images" / f"{breed}_{number}.jpg")
+    return folder
+
+
+@pytest.fixture
+def planet(tmp_path: Path) -> Path:
+    """20 chips in CMYK with three tags, in Kaggle's layout."""
+    folder = tmp_path / "planet"
+    (folder / "train-jpg").mkdir(parents=True)
+    rows = ["image_name,tags"]
+    for number in range(20):
+        tags = ["clear" if number % 2 else "haze"] + ["primary"] * (number % 3 > 0)
+        picture = Image.fromarray(noise(number, 40, 40) // 2 + 100 * (number % 2))
+        picture.convert("CMYK").save(folder / "train-jpg" / f"train_{number}.jpg")
+        rows.append(f"train_{number},{' '.join(tags)}")
+    (folder / "train_v2.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """10 frames of 48x36 px with masks of four codes, the last two frames for validation."""
+    folder = tmp_path / "camvid"
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    (folder / "codes.txt").write_text("\n".join(CODES) + "\n")
+    (folder / "valid.txt").write_text("frame_8.png\nframe_9.png\n")
+    for number in range(10):
+        mask = np.zeros((36, 48), dtype=np.uint8)
+        mask[12 + number :] = 1
+        mask[20:26, 10:20] = 2
+        mask[:, :2] = 3
+        Image.fromarray(noise(number, 48, 36) // 3 + 50 * mask[..., None]).save(folder / "images" / f"frame_{number}.png")
+        Image.fromarray(mask).save(folder / "labels" / f"frame_{number}_P.png")
+    return folder
+
+
+@pytest.fixture
+def dataset(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """The recipe's name and its small data set; parametrize indirectly with the name."""
+    return request.param, request.getfixturevalue(request.param)
+
+
+def train_fast(cli: Cli, recipe: str, folder: Path, *options: object) -> Result:
+    """One short training on the CPU."""
+    return cli(recipe, "--data", folder, "--size", SIZES[recipe], "--then", "", *FAST, *options)
