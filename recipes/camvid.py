@@ -1,10 +1,11 @@
 """What every pixel of a street scene shows, with a U-Net.
 
-Data: CamVid (Brostow, Fauqueur and Cipolla, "Semantic object classes in video", Pattern Recognition Letters 2009), 701 frames of
-960x720 px with 32 codes, as fast.ai's archive CAMVID: `images/NAME.png`, `labels/NAME_P.png`, `codes.txt`, `valid.txt`. Licence:
-free for research.
+Data: CamVid (Brostow, Fauqueur and Cipolla, "Semantic object classes in video", Pattern Recognition Letters
+2009), 701 frames of 960x720 px with 32 codes, as fast.ai's archive CAMVID: `images/NAME.png`,
+`labels/NAME_P.png`, `codes.txt`, `valid.txt`. Licence: free for research.
 
-Reference: resnet34, accuracy without void 0.9270 at half size and 0.9333 at full size (fast.ai course v3, lesson 3).
+Reference: resnet34, accuracy without void 0.9270 at half size and 0.9333 at full size (fast.ai course v3,
+lesson 3).
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ recipe = Recipe(
     source=FastaiArchive("CAMVID"),
     datablock=datablock,
     settings=CamvidSettings,
-    sample=Sample("visionkit.sources.samples.camvid:draw", {"size": 90, "then": (), "arch": "resnet18", "pretrained": False}),
+    sample=Sample(
+        "visionkit.sources.samples.camvid:draw",
+        {"size": 90, "then": (), "arch": "resnet18", "pretrained": False},
+    ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

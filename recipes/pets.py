@@ -1,10 +1,10 @@
 """The breed of a cat or dog from its photo, named in the file name.
 
-Data: Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman and Jawahar, "Cats and Dogs", CVPR 2012), 7,390 photos of 37 breeds, as
-fast.ai's archive PETS: `images/Abyssinian_1.jpg`. Licence: CC BY-SA 4.0.
+Data: Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman and Jawahar, "Cats and Dogs", CVPR 2012), 7,390 photos of 37
+breeds, as fast.ai's archive PETS: `images/Abyssinian_1.jpg`. Licence: CC BY-SA 4.0.
 
-Reference: error rate 0.0710 with resnet34 at 224 px after 4 epochs of the head, 0.0622 after 2 more of the whole network
-(fast.ai course v3, lesson 1).
+Reference: error rate 0.0710 with resnet34 at 224 px after 4 epochs of the head, 0.0622 after 2 more of the
+whole network (fast.ai course v3, lesson 1).
 """
 
 from __future__ import annotations
@@ -25,13 +25,22 @@ class PetsSettings(TrainSettings):
 
     freeze_epochs: tuple[int, ...] = (4,)
     epochs: tuple[int, ...] = (2,)
-    presize: Annotated[OptionalInt, setting("Size of photos before augmentation; twice --size if empty.", "Data")] = None
+    presize: Annotated[
+        OptionalInt, setting("Size of photos before augmentation; twice --size if empty.", "Data")
+    ] = None
 
 
 def datablock(path: Path, settings: PetsSettings) -> DataBlock:
     """Photos in `images/`, labelled by what stands before the last underscore and number of their names."""
     from fastai.vision.all import (
-        CategoryBlock, DataBlock, ImageBlock, RandomSplitter, RegexLabeller, Resize, aug_transforms, using_attr,
+        CategoryBlock,
+        DataBlock,
+        ImageBlock,
+        RandomSplitter,
+        RegexLabeller,
+        Resize,
+        aug_transforms,
+        using_attr,
     )  # fmt: skip
 
     from visionkit.data.images import image_files
@@ -55,6 +64,8 @@ recipe = Recipe(
     source=FastaiArchive("PETS"),
     datablock=datablock,
     settings=PetsSettings,
-    sample=Sample("visionkit.sources.samples.pets:draw", {"size": 64, "arch": "resnet18", "pretrained": False}),
+    sample=Sample(
+        "visionkit.sources.samples.pets:draw", {"size": 64, "arch": "resnet18", "pretrained": False}
+    ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

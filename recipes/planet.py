@@ -1,11 +1,11 @@
 """Land use and weather in satellite images of the Amazon, several tags an image.
 
-Data: Kaggle's competition planet-understanding-the-amazon-from-space (2017), 40,479 chips of 256 px with 17 tags:
-`train-jpg/train_0.jpg` and `train_v2.csv`; fast.ai's PLANET_SAMPLE has `train/` and `labels.csv`. Licence: the competition's
-rules, which forbid passing the images on.
+Data: Kaggle's competition planet-understanding-the-amazon-from-space (2017), 40,479 chips of 256 px with 17
+tags: `train-jpg/train_0.jpg` and `train_v2.csv`; fast.ai's PLANET_SAMPLE has `train/` and `labels.csv`.
+Licence: the competition's rules, which forbid passing the images on.
 
-Reference: with resnet50 and 20 % for validation, F2 at threshold 0.2 is 0.9283 at 128 px and 0.9313 after going on at 256 px;
-private leaderboard 0.9296 (fast.ai course v3, lesson 3).
+Reference: with resnet50 and 20 % for validation, F2 at threshold 0.2 is 0.9283 at 128 px and 0.9313 after
+going on at 256 px; private leaderboard 0.9296 (fast.ai course v3, lesson 3).
 """
 
 from __future__ import annotations
@@ -35,12 +35,21 @@ class PlanetSettings(MultiLabelSettings):
 
 def datablock(path: Path, settings: PlanetSettings) -> DataBlock:
     """Chips with the tags of their rows; a chip looks the same from all eight directions."""
-    from fastai.vision.all import DataBlock, ImageBlock, MultiCategoryBlock, RandomSplitter, Resize, aug_transforms
+    from fastai.vision.all import (
+        DataBlock,
+        ImageBlock,
+        MultiCategoryBlock,
+        RandomSplitter,
+        Resize,
+        aug_transforms,
+    )
 
     from visionkit.data.tags import read_tags
 
     kaggle = (path / "train_v2.csv").is_file()
-    chips = read_tags(path / ("train_v2.csv" if kaggle else "labels.csv"), path / ("train-jpg" if kaggle else "train"))
+    chips = read_tags(
+        path / ("train_v2.csv" if kaggle else "labels.csv"), path / ("train-jpg" if kaggle else "train")
+    )
     return DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock(vocab=sorted({tag for chip in chips for tag in chip.tags}))),
         get_items=lambda _: chips,
@@ -64,6 +73,8 @@ recipe = Recipe(
     ),
     datablock=datablock,
     settings=PlanetSettings,
-    sample=Sample("visionkit.sources.samples.planet:draw", {"size": 64, "arch": "resnet18", "pretrained": False}),
+    sample=Sample(
+        "visionkit.sources.samples.planet:draw", {"size": 64, "arch": "resnet18", "pretrained": False}
+    ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

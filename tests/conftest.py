@@ -82,7 +82,9 @@ def camvid(tmp_path: Path) -> Path:
         mask[12 + number :] = 1
         mask[20:26, 10:20] = 2
         mask[:, :2] = 3
-        Image.fromarray(noise(number, 48, 36) // 3 + 50 * mask[..., None]).save(folder / "images" / f"frame_{number}.png")
+        Image.fromarray(noise(number, 48, 36) // 3 + 50 * mask[..., None]).save(
+            folder / "images" / f"frame_{number}.png"
+        )
         Image.fromarray(mask).save(folder / "labels" / f"frame_{number}_P.png")
     return folder
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# OpenMP's threads spin while they wait, by default. Beside loader processes or any other load that makes a training on a CPU
-# several times slower; sleeping costs next to nothing. Read when torch is loaded, and left alone where it is set.
+# OpenMP's threads spin while they wait, by default. Beside loader processes or any other load that makes a
+# training on a CPU several times slower; sleeping costs next to nothing. Read when torch is loaded, and left
+# alone where it is set.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {

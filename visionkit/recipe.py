@@ -26,7 +26,8 @@ class Sample:
     """A small synthetic data set in the layout of the real one, and the settings that suit it.
 
     Args:
-        draw: `draw(folder, seed)` fills an empty folder; a function, or its place as "package.module:function".
+        draw: `draw(folder, seed)` fills an empty folder; a function, or its place as
+            "package.module:function".
         settings: overrides of the recipe's defaults while `--sample` is in force.
     """
 
@@ -51,8 +52,8 @@ class Recipe:
         headline: the reference result, with its source.
         settings: defaults, and the recipe's own options.
         source: where the data set comes from.
-        datablock: `datablock(path, settings)` makes fastai's DataBlock for the data in `path`; `settings.size` is the
-            size of the stage at hand.
+        datablock: `datablock(path, settings)` makes fastai's DataBlock for the data in `path`;
+            `settings.size` is the size of the stage at hand.
         sample: the drawn stand-in for `--sample`.
     """
 
@@ -72,8 +73,10 @@ class Recipe:
 
         return resolve(self, options, SettingsFile(), sample)
 
-    def dataloaders(self, data: Path | str | None = None, *, sample: bool = False, **options: Any) -> DataLoaders:
-        """fastai's DataLoaders at `size`, from a checked data set.
+    def dataloaders(
+        self, data: Path | str | None = None, *, sample: bool = False, **options: Any
+    ) -> DataLoaders:
+        """Fastai's DataLoaders at `size`, from a checked data set.
 
         Args:
             data: the data set's folder; without it the recipe's source is fetched.
@@ -88,7 +91,7 @@ class Recipe:
         return Dataset.open(self, settings, place.folder, place.synthetic).dataloaders(settings.size)
 
     def learner(self, dls: DataLoaders, **options: Any) -> Learner:
-        """fastai's Learner for `dls` of this recipe, with the task's loss and metrics.
+        """Fastai's Learner for `dls` of this recipe, with the task's loss and metrics.
 
         The settings are those that `dls` was made with; `options` change them.
         """
@@ -97,7 +100,12 @@ class Recipe:
         return build_learner(self, dls, getattr(dls, "settings", self.resolved()).replaced(**options))
 
     def train(
-        self, data: Path | str | None = None, *, sample: bool = False, out: Path | str | None = None, **options: Any
+        self,
+        data: Path | str | None = None,
+        *,
+        sample: bool = False,
+        out: Path | str | None = None,
+        **options: Any,
     ) -> Run:
         """Train through all stages and return the run: what `visionkit NAME` does."""
         from visionkit.training.train import train

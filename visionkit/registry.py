@@ -22,8 +22,9 @@ ENTRY_POINTS = "visionkit.recipes"
 
 def _modules() -> dict[str, str]:
     """Recipe name -> module, without importing any; visionkit's own come first and cannot be replaced."""
-    import visionkit.recipes as package
-
+    package = import_module(
+        "visionkit.recipes"
+    )  # the folder recipes/, which setuptools installs by this name
     found = {module.name: f"{package.__name__}.{module.name}" for module in iter_modules(package.__path__)}
     for entry in entry_points(group=ENTRY_POINTS):
         found.setdefault(entry.name, entry.module)
@@ -70,7 +71,9 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[spec.name]
-        raise UsageError(f"{path}: the recipe file cannot be imported: {type(error).__name__}: {error}") from error
+        raise UsageError(
+            f"{path}: the recipe file cannot be imported: {type(error).__name__}: {error}"
+        ) from error
     return module
 
 

@@ -30,8 +30,8 @@ def write_atomically(path: Path, text: str) -> None:
 class Run:
     """One training: its folder, and what run.json says.
 
-    `info` holds name, recipe, task, status (running, interrupted, failed, done), synthetic, settings, data, stages,
-    versions, device, precision, seconds, images_per_s and metrics.
+    `info` holds name, recipe, task, status (running, interrupted, failed, done), synthetic, settings, data,
+    stages, versions, device, precision, seconds, images_per_s and metrics.
     """
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
@@ -44,7 +44,10 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         process = {"pid": os.getpid(), "host": platform.node()}
-        run = cls(folder, {"name": folder.name, **info, **process, "status": "running", "created": created, "metrics": {}})
+        run = cls(
+            folder,
+            {"name": folder.name, **info, **process, "status": "running", "created": created, "metrics": {}},
+        )
         run.update()
         return run
 
@@ -70,7 +73,9 @@ class Run:
 
     @property
     def status(self) -> str:
-        """running, interrupted, failed or done; a run whose process is gone without a word counts as interrupted."""
+        """running, interrupted, failed or done; a run whose process is gone without a word counts as
+        interrupted.
+        """
         status = str(self.info.get("status"))
         here = self.info.get("host") == platform.node()
         return "interrupted" if status == "running" and here and not _alive(int(self.info["pid"])) else status
@@ -116,7 +121,8 @@ def _alive(pid: int) -> bool:
 
 
 def new_run_folder(recipe: str, root: Path, out: Path | None = None) -> Path:
-    """Where the next run goes: `out` where given, else a new name in `root` such as planet-20261121-101500-3f2a.
+    """Where the next run goes: `out` where given, else a new name in `root` such as
+    planet-20261121-101500-3f2a.
 
     Raises:
         UsageError: `out` exists already and is no empty folder.
@@ -161,4 +167,3 @@ def find_run(name: str, root: Path) -> Run:
         return Run.read(Path(name))
     hint = nearest(name, [run.name for run in runs]) if runs else ""
     raise UsageError(f"there is no run {name!r} in {root}.{hint} See visionkit runs.")
-

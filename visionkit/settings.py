@@ -1,7 +1,7 @@
 """The settings of a training: one typed object, its limits and its help texts.
 
-A recipe subclasses `TrainSettings` and states only what differs; a field that it redeclares with another default
-keeps help text and limits. The command line's flags, settings.ini and run.json all use these names.
+A recipe subclasses `TrainSettings` and states only what differs; a field that it redeclares with another
+default keeps help text and limits. The command line's flags, settings.ini and run.json all use these names.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     size: Annotated[int, setting("Image size of the first stage, in pixels.", "Stages", ge=1)] = 224
-    then: Annotated[PositiveInts, setting("Sizes to go on at afterwards: progressive resizing.", "Stages")] = ()
+    then: Annotated[
+        PositiveInts, setting("Sizes to go on at afterwards: progressive resizing.", "Stages")
+    ] = ()
     freeze_epochs: Annotated[
         Counts, setting("Epochs with the pretrained body frozen; one number, or one for each size.", "Stages")
     ] = (1,)
@@ -62,7 +64,10 @@ class TrainSettings(BaseModel):
     bs: Annotated[int, setting("Images in a batch.", "Stages", ge=2)] = 64
 
     arch: Annotated[
-        str, setting("Body: a model name of torchvision, or of timm where that is installed.", "Model", min_length=1)
+        str,
+        setting(
+            "Body: a model name of torchvision, or of timm where that is installed.", "Model", min_length=1
+        ),
     ] = "resnet34"
     pretrained: Annotated[bool, setting("Start from ImageNet weights, or from scratch.", "Model")] = True
     weights: Annotated[
@@ -72,7 +77,9 @@ class TrainSettings(BaseModel):
     valid_pct: Annotated[
         float, setting("Part held out for validation where the data set names none.", "Data", gt=0, lt=1)
     ] = 0.2
-    seed: Annotated[int, setting("Fixes split, weights, order and augmentation.", "Data", ge=0, lt=2**32)] = 42
+    seed: Annotated[int, setting("Fixes split, weights, order and augmentation.", "Data", ge=0, lt=2**32)] = (
+        42
+    )
 
     precision: Annotated[Precision, setting("Number format of the training.", "Machine")] = "auto"
     device: Annotated[str, setting("auto, cpu, cuda, cuda:1 or mps.", "Machine", min_length=1)] = "auto"
@@ -86,8 +93,14 @@ class TrainSettings(BaseModel):
         """Give a field that a recipe redeclares with another default the help and limits of its origin."""
         inherited = False
         for name, field in cls.model_fields.items():
-            origin = next((base.model_fields[name] for base in cls.__mro__[1:-1]
-                           if issubclass(base, TrainSettings) and name in base.model_fields), None)
+            origin = next(
+                (
+                    base.model_fields[name]
+                    for base in cls.__mro__[1:-1]
+                    if issubclass(base, TrainSettings) and name in base.model_fields
+                ),
+                None,
+            )
             if origin is not None and field.description is None:
                 merged = copy.copy(origin)
                 merged.default = field.default
@@ -107,15 +120,18 @@ class TrainSettings(BaseModel):
 
     def epochs_at(self, index: int) -> tuple[int, int]:
         """Frozen and unfrozen epochs at the size with this index."""
-        frozen, unfrozen = (_nth(name, getattr(self, name), index, self.sizes) for name in ("freeze_epochs", "epochs"))
+        frozen, unfrozen = (
+            _nth(name, getattr(self, name), index, self.sizes) for name in ("freeze_epochs", "epochs")
+        )
         return frozen, unfrozen
 
 
 def _nth(name: str, counts: tuple[int, ...], index: int, sizes: tuple[int, ...]) -> int:
     if len(counts) not in (1, len(sizes)):
+        given, wanted = ", ".join(map(str, counts)), ", ".join(map(str, sizes))
         raise UsageError(
-            f"{name} has {len(counts)} numbers ({', '.join(map(str, counts))}) for {len(sizes)} "
-            f"size{'s' if len(sizes) > 1 else ''} ({', '.join(map(str, sizes))}): give one number, or one for each size."
+            f"{name} has {len(counts)} numbers ({given}) for {len(sizes)} "
+            f"size{'s' if len(sizes) > 1 else ''} ({wanted}): give one number, or one for each size."
         )
     return counts[0] if len(counts) == 1 else counts[index]
 
@@ -134,4 +150,6 @@ class PathSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     runs: Annotated[Path, setting("Folder that run folders are made in.", "Paths")] = Path("runs")
-    data: Annotated[Path, setting("Folder for downloaded and drawn data sets.", "Paths")] = Path("~/.visionkit")
+    data: Annotated[Path, setting("Folder for downloaded and drawn data sets.", "Paths")] = Path(
+        "~/.visionkit"
+    )

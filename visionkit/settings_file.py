@@ -1,8 +1,8 @@
 """settings.ini: its sections, and how recipe, file and flags are laid over each other.
 
-Sections: `[paths]`, `[training]` for every recipe, `[NAME]` for one recipe, `[NAME.sample]` for its `--sample`.
-Precedence, weakest first: the recipe's defaults, `[training]`, `[NAME]`, then for a sample the recipe's sample defaults and
-`[NAME.sample]`, then the flags.
+Sections: `[paths]`, `[training]` for every recipe, `[NAME]` for one recipe, `[NAME.sample]` for its
+`--sample`. Precedence, weakest first: the recipe's defaults, `[training]`, `[NAME]`, then for a sample the
+recipe's sample defaults and `[NAME.sample]`, then the flags.
 """
 
 from __future__ import annotations
@@ -69,14 +69,18 @@ class SettingsFile:
         for section, values in self.sections.items():
             if section not in models:
                 raise UsageError(f"{self.path}: unknown section [{section}].{nearest(section, list(models))}")
-            validated(models[section], {key: (value, self._where(section, key)) for key, value in values.items()})
+            validated(
+                models[section], {key: (value, self._where(section, key)) for key, value in values.items()}
+            )
 
     def _where(self, section: str, key: str) -> str:
         return f"{self.path}, section [{section}], key '{key}'"
 
     def layer(self, section: str) -> dict[str, tuple[Any, str]]:
         """The values of one section, each with the words for where it stands."""
-        return {key: (value, self._where(section, key)) for key, value in self.sections.get(section, {}).items()}
+        return {
+            key: (value, self._where(section, key)) for key, value in self.sections.get(section, {}).items()
+        }
 
     def paths(self) -> PathSettings:
         """The `[paths]` section over its defaults, with `~` expanded."""
@@ -84,15 +88,23 @@ class SettingsFile:
         return PathSettings(runs=paths.runs.expanduser(), data=paths.data.expanduser())
 
 
-def resolve(recipe: Recipe, flags: Mapping[str, Any], file: SettingsFile, sample: bool = False) -> TrainSettings:
-    """The settings in force for `recipe`: its defaults, then `file`, then `flags` (setting name -> text or value).
+def resolve(
+    recipe: Recipe, flags: Mapping[str, Any], file: SettingsFile, sample: bool = False
+) -> TrainSettings:
+    """The settings in force for `recipe`: its defaults, then `file`, then `flags` (setting name -> text or
+    value).
 
     Raises:
         UsageError: a key that does not exist or a value of the wrong type, naming where it stands.
     """
     layers = [file.layer("training"), file.layer(recipe.name)]
     if sample and recipe.sample is not None:
-        layers.append({key: (value, f"{recipe.name}'s sample defaults") for key, value in recipe.sample.settings.items()})
+        layers.append(
+            {
+                key: (value, f"{recipe.name}'s sample defaults")
+                for key, value in recipe.sample.settings.items()
+            }
+        )
         layers.append(file.layer(f"{recipe.name}.sample"))
     layers.append({key: (value, f"--{key.replace('_', '-')}") for key, value in flags.items()})
     merged: dict[str, tuple[Any, str]] = {}
@@ -118,7 +130,9 @@ def validated(model: type[Model], values: Mapping[str, tuple[Any, str]]) -> Mode
     except ValidationError as error:
         first = error.errors()[0]
         value, where = values.get(str(first["loc"][0]), (first["input"], str(first["loc"][0])))
-        problems = dict.fromkeys(_readable(problem["msg"]) for problem in error.errors() if problem["loc"][0] == first["loc"][0])
+        problems = dict.fromkeys(
+            _readable(problem["msg"]) for problem in error.errors() if problem["loc"][0] == first["loc"][0]
+        )
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         raise UsageError(f"{where}: {str(shown)!r} is not allowed: {' or '.join(problems)}.") from None
 

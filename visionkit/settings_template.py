@@ -10,13 +10,14 @@ from visionkit.recipe import Recipe
 from visionkit.settings import PathSettings, TrainSettings
 
 _HEAD = """\
-# visionkit's settings. They are in force when visionkit runs in the folder of this file, or is told `--settings FILE`.
-# What stands here are the built-in defaults: change a value, or delete a line to have the default.
+# visionkit's settings. They are in force when visionkit runs in the folder of this file, or is told
+# `--settings FILE`. What stands here are the built-in defaults: change a value, or delete a line to have the
+# default.
 #
 # A setting in a recipe's section beats the one in [training], and a flag on the command line beats both.
 # With --sample, the section [RECIPE.sample] beats [RECIPE]: samples are small and train from scratch.
-# A key that does not exist, or a value of the wrong type, is an error. Lists are separated by commas; an empty value
-# means "not set".
+# A key that does not exist, or a value of the wrong type, is an error. Lists are separated by commas; an empty
+# value means "not set".
 """
 
 
@@ -30,10 +31,18 @@ def settings_template(recipes: list[Recipe]) -> str:
         for name, field in TrainSettings.model_fields.items()
         if all(recipe.settings.model_fields[name].default == field.default for recipe in recipes)
     }
-    sections = [_section("paths", PathSettings, {name: field.default for name, field in PathSettings.model_fields.items()})]
-    sections.append(_section("training", TrainSettings, {name: field.default for name, field in shared.items()}))
+    sections = [
+        _section(
+            "paths", PathSettings, {name: field.default for name, field in PathSettings.model_fields.items()}
+        )
+    ]
+    sections.append(
+        _section("training", TrainSettings, {name: field.default for name, field in shared.items()})
+    )
     for recipe in recipes:
-        own = {name: field.default for name, field in recipe.settings.model_fields.items() if name not in shared}
+        own = {
+            name: field.default for name, field in recipe.settings.model_fields.items() if name not in shared
+        }
         sections.append(_section(recipe.name, recipe.settings, own))
         if recipe.sample is not None and recipe.sample.settings:
             sections.append(_section(f"{recipe.name}.sample", recipe.settings, recipe.sample.settings))

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SIZES, FAST, Cli, train_fast
+from conftest import FAST, SIZES, Cli, train_fast
 from PIL import Image
 
 METRICS = {
@@ -30,8 +30,22 @@ def test_training_fills_the_run_folder(cli: Cli, dataset: tuple[str, Path]) -> N
     assert (info["status"], info["recipe"], info["synthetic"]) == ("done", name, False)
     assert list(info["metrics"]) == METRICS[name]
     assert all(0 <= value <= 1 for value in info["metrics"].values())
-    assert {"name", "task", "settings", "data", "stages", "versions", "device", "precision", "seconds"} <= set(info)
-    assert info["images_per_s"] > 0 and info["data"]["fingerprint"] and info["settings"]["size"] == int(SIZES[name])
+    assert {
+        "name",
+        "task",
+        "settings",
+        "data",
+        "stages",
+        "versions",
+        "device",
+        "precision",
+        "seconds",
+    } <= set(info)
+    assert (
+        info["images_per_s"] > 0
+        and info["data"]["fingerprint"]
+        and info["settings"]["size"] == int(SIZES[name])
+    )
     with open("run/history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     fixed = ["stage", "size", "epoch", "lr", "train_loss", "valid_loss"]
@@ -58,7 +72,9 @@ def test_utilities_on_data_and_run(cli: Cli, dataset: tuple[str, Path]) -> None:
         file.unlink()
     plotted = cli("plot", "last")
     assert plotted.exit_code == 0, plotted.output
-    assert {file.name: file.read_bytes() for file in (run / "plots").iterdir()} == before, "the reloaded model draws the same"
+    assert {file.name: file.read_bytes() for file in (run / "plots").iterdir()} == before, (
+        "the reloaded model draws the same"
+    )
 
     exported = cli("export", run.name, "--to", "safetensors")
     assert exported.exit_code == 0 and (run / "export/bundle/model.safetensors").is_file(), exported.output
@@ -70,7 +86,9 @@ def test_utilities_on_data_and_run(cli: Cli, dataset: tuple[str, Path]) -> None:
     image = next(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
     with learn.no_bar():
         assert len(learn.predict(image)) == 3
-    assert cli("export", run, "--to", "fastai", "--out", "model.pkl").exit_code == 2, "nothing is written over"
+    assert cli("export", run, "--to", "fastai", "--out", "model.pkl").exit_code == 2, (
+        "nothing is written over"
+    )
 
     options = ["--data", folder, "--size", SIZES[name], *FAST]
     assert cli("show", name, *options, "--out", "sheet.png").exit_code == 0
@@ -104,7 +122,14 @@ def test_progressive_resizing_and_epochs_by_size(cli: Cli, planet: Path, tmp_pat
     ]
     with open("run/history.csv", newline="") as file:
         rows = [(row["stage"], row["size"], row["epoch"]) for row in csv.DictReader(file)]
-    assert rows == [("1", "32", "1"), ("2", "32", "1"), ("3", "40", "1"), ("4", "48", "1"), ("5", "48", "1"), ("5", "48", "2")]
+    assert rows == [
+        ("1", "32", "1"),
+        ("2", "32", "1"),
+        ("3", "40", "1"),
+        ("4", "48", "1"),
+        ("5", "48", "1"),
+        ("5", "48", "2"),
+    ]
     assert json.loads(Path("run/model/model.json").read_text())["input_size"] == [48, 48]
 
 
@@ -119,13 +144,15 @@ def test_notebook_functions(pets: Path) -> None:
     """Each layer can be used alone, and gives fastai's own objects."""
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
-
     from visionkit.recipes import pets as recipe
 
     dls = recipe.dataloaders(pets, size=32, bs=4, workers=0, arch="squeezenet1_1", pretrained=False)
     assert isinstance(dls, DataLoaders) and dls.one_batch()[0].shape == (4, 3, 32, 32)
     learn = recipe.learner(dls)
-    assert isinstance(learn, Learner) and [metric.name for metric in learn.metrics] == ["accuracy", "error_rate"]
+    assert isinstance(learn, Learner) and [metric.name for metric in learn.metrics] == [
+        "accuracy",
+        "error_rate",
+    ]
     with learn.no_bar(), learn.no_logging():
         learn.fit_one_cycle(1, 1e-3)
 
@@ -149,5 +176,7 @@ def test_palette_masks_train_like_plain_ones(cli: Cli, camvid: Path) -> None:
         indexed.putpalette([200, 10, 10, 10, 10, 10, 255, 255, 255, 90, 90, 0])
         indexed.save(mask)
     assert train_fast(cli, "camvid", camvid, "--out", "palette").exit_code == 0
-    plain, palette = (json.loads(Path(f"{name}/run.json").read_text())["metrics"] for name in ("plain", "palette"))
+    plain, palette = (
+        json.loads(Path(f"{name}/run.json").read_text())["metrics"] for name in ("plain", "palette")
+    )
     assert plain == palette

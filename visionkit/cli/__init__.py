@@ -19,7 +19,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: `visionkit runs | head`
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # nobody reads on: `visionkit runs | head`
         sys.exit(1)
 
 
@@ -33,5 +35,8 @@ def report_error(error: VisionkitError | Exception) -> int:
         return error.exit_code
     summary = " ".join(str(error).split()) or "no message"
     console.print(f"Error: unexpected {type(error).__name__}: {summary}", style="red", markup=False)
-    console.print("This is likely a fault of visionkit's. `visionkit --debug …` shows where it comes from.", markup=False)
+    console.print(
+        "This is likely a fault of visionkit's. `visionkit --debug …` shows where it comes from.",
+        markup=False,
+    )
     return 1

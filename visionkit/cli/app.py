@@ -13,7 +13,8 @@ from visionkit.cli.groups import PROGRAM, RecipeGroup
 
 HELP = """Train vision models from recipes: classification, tags and segmentation, on fastai.
 
-`visionkit pets --sample` tries a recipe on a small synthetic data set, `visionkit RECIPE --help` lists its options."""
+`visionkit pets --sample` tries a recipe on a small synthetic data set, `visionkit RECIPE --help` lists its
+options."""
 
 app = typer.Typer(
     cls=RecipeGroup.of(recipe_commands.train),
@@ -40,15 +41,24 @@ SettingsOption = Annotated[
 ]
 
 
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the libraries' warnings.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    PROGRAM.start(debug)
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"visionkit {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks and the libraries' warnings.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """Set what holds for every command."""
+    PROGRAM.start(debug)
 
 
 @app.command()
@@ -92,7 +102,9 @@ def plot(run: RunName, settings: SettingsOption = None) -> None:
 def export(
     run: RunName,
     to: Annotated[Literal["safetensors", "fastai"], typer.Option(help="The form to write.")] = "safetensors",
-    out: Annotated[Path | None, typer.Option(metavar="PATH", help="Where to; by default into the run folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Where to; by default into the run folder.")
+    ] = None,
     settings: SettingsOption = None,
 ) -> None:
     """Write a run's model for others: weights and JSON, or fastai's pickled Learner."""
@@ -103,4 +115,6 @@ def export(
     written = export_run(find_run(run, SettingsFile.read(settings).paths().runs), to, out)
     typer.echo(written)
     if to == "fastai":
-        typer.echo("A pickle: load_learner runs code from it, so load it only where you trust its origin.", err=True)
+        typer.echo(
+            "A pickle: load_learner runs code from it, so load it only where you trust its origin.", err=True
+        )

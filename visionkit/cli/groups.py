@@ -1,4 +1,6 @@
-"""Groups whose subcommands are the recipes, and what every command shares: errors, exit codes, quiet libraries."""
+"""Groups whose subcommands are the recipes, and what every command shares: errors, exit codes, quiet
+libraries.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class RecipeGroup(TyperGroup):
 
     def get_command(self, ctx: Any, name: str) -> Any:
         command = super().get_command(ctx, name)
-        if command is None and name in recipe_names():  # for the help text only, so nothing of the recipe is imported
+        if (
+            command is None and name in recipe_names()
+        ):  # for the help text only, so nothing of the recipe is imported
             command = TyperCommand(name, short_help=recipe_summary(name), rich_help_panel=RECIPE_PANEL)
         return command
 

@@ -50,8 +50,8 @@ class ManyValuesCommand(TyperCommand):
 def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
     """The command that does `action` with `recipe`: its options are the recipe's settings.
 
-    `action` is called as `action(recipe, flags, data=…, sample=…, out=…, settings_file=…)`, where `flags` has the text of the
-    settings that were given.
+    `action` is called as `action(recipe, flags, data=…, sample=…, out=…, settings_file=…)`, where `flags` has
+    the text of the settings that were given.
     """
     fields = recipe.settings.model_fields
 
@@ -63,10 +63,17 @@ def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
                 flags[name] = ",".join(value)
         action(recipe, flags, **common)
 
-    run.__signature__ = inspect.Signature([*_common(recipe), *map(_option, fields, fields.values())])  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in run.__signature__.parameters.values()}  # type: ignore[attr-defined]
-    run.__doc__ = f"{(action.__doc__ or '').strip()}\n\n{recipe.dataset}; {recipe.task}. Reference: {recipe.headline}."
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+    parameters = [*_common(recipe), *map(_option, fields, fields.values())]
+    setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010  (what Typer reads)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__doc__ = (
+        f"{(action.__doc__ or '').strip()}\n\n{recipe.dataset}; {recipe.task}. Reference: {recipe.headline}."
+    )
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     app.command(recipe.name, cls=ManyValuesCommand)(run)
     command = typer.main.get_command(app)
     assert isinstance(command, ManyValuesCommand)
@@ -90,7 +97,9 @@ def _common(recipe: Recipe) -> list[inspect.Parameter]:
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:
-    """One setting. Its text is read by the settings' own types, so that flags and settings.ini are told the same."""
+    """One setting. Its text is read by the settings' own types, so that flags and settings.ini are told the
+    same.
+    """
     extra = field.json_schema_extra
     panel = str(extra["panel"]) if isinstance(extra, dict) else "Recipe"
     flag = _flag(name)
@@ -118,12 +127,17 @@ def _shown(default: Any) -> str:
 
 def _kinds(field: FieldInfo) -> list[Any]:
     """The types that a field's annotation is made of."""
-    pending, found = [field.annotation], []
+    pending: list[Any] = [field.annotation]
+    found: list[Any] = []
     while pending:
         kind = pending.pop()
         if get_origin(kind) is Annotated:
             pending.append(get_args(kind)[0])
-        elif isinstance(kind, types.UnionType) or get_origin(kind) is Literal or str(get_origin(kind)).endswith("Union"):
+        elif (
+            isinstance(kind, types.UnionType)
+            or get_origin(kind) is Literal
+            or str(get_origin(kind)).endswith("Union")
+        ):
             found += [arg for arg in get_args(kind) if isinstance(arg, str)]
             pending += [arg for arg in get_args(kind) if not isinstance(arg, str)]
         else:

@@ -73,7 +73,9 @@ def train(
         )
     figures = "  ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
     kind = "synthetic validation images" if run.info["synthetic"] else "validation images"
-    typer.echo(f"done       {figures} on {run.info['data']['valid']:,} {kind}, {run.info['seconds']:.0f} s in all")
+    typer.echo(
+        f"done       {figures} on {run.info['data']['valid']:,} {kind}, {run.info['seconds']:.0f} s in all"
+    )
     typer.echo(f"           {run.path}: model, history and plots. visionkit runs lists all.")
 
 

@@ -20,7 +20,9 @@ def print_recipes() -> None:
         table.add_column(name, overflow="fold", no_wrap=name in ("recipe", "task"))
     for name in recipe_names():
         recipe = get_recipe(name)
-        table.add_row(*map(escape, (recipe.name, recipe.task, recipe.dataset, recipe.licence, recipe.headline)))
+        table.add_row(
+            *map(escape, (recipe.name, recipe.task, recipe.dataset, recipe.licence, recipe.headline))
+        )
     wide_console().print(table)
 
 
@@ -33,7 +35,9 @@ def print_runs(root: Path) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("run", "status", "headline", "sizes", "network", "data"):
         table.add_column(name, overflow="fold", no_wrap=name in ("run", "headline", "status"))
-    for run in sorted(runs, key=lambda run: (run.info["recipe"], bool(run.info["synthetic"]), -headline(run))):
+    for run in sorted(
+        runs, key=lambda run: (run.info["recipe"], bool(run.info["synthetic"]), -headline(run))
+    ):
         figure = headline(run)
         table.add_row(
             escape(run.name),
@@ -52,6 +56,8 @@ def headline(run: Run) -> float:
 
 
 def wide_console() -> Console:
-    """A console that breaks lines at the terminal's width, and nowhere where output goes to a file or a pipe."""
+    """A console that breaks lines at the terminal's width, and nowhere where output goes to a file or a
+    pipe.
+    """
     console = Console()
     return console if console.is_terminal else Console(width=240)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Dataset:
     """The images and targets of one recipe, as its DataBlock finds them.
 
-    `images[i]` belongs to `targets[i]`: a label, a list of tags or the path of a mask. `train` and `valid` are indices.
+    `images[i]` belongs to `targets[i]`: a label, a list of tags or the path of a mask. `train` and `valid`
+    are indices.
     """
 
     recipe: Recipe
@@ -45,7 +46,7 @@ class Dataset:
             DataError: something is wrong with the files; the message names the first.
         """
         block = recipe.datablock(path, settings)
-        items = block.get_items(path) if block.get_items else path
+        items: Any = block.get_items(path) if block.get_items else path
         rows = [items.iloc[index] for index in range(len(items))] if hasattr(items, "iloc") else list(items)
         if not rows:
             raise DataError(f"{path}: no images for the recipe {recipe.name}.")
@@ -54,7 +55,9 @@ class Dataset:
         train, valid = (list(part) for part in _split(block, items))
         for part, name in ((train, "training"), (valid, "validation")):
             if not part:
-                raise DataError(f"{path}: the split leaves no image for {name} ({len(images)} in all). Add images.")
+                raise DataError(
+                    f"{path}: the split leaves no image for {name} ({len(images)} in all). Add images."
+                )
         dataset = cls(recipe, settings, path, synthetic, images, targets, train, valid)
         check_images(images)
         dataset.task.check(dataset)
@@ -66,7 +69,7 @@ class Dataset:
         return get_task(self.recipe.task)
 
     def dataloaders(self, size: int, device: Any = None) -> DataLoaders:
-        """fastai's DataLoaders at `size` pixels on `device` (fastai's default where None).
+        """Fastai's DataLoaders at `size` pixels on `device` (fastai's default where None).
 
         The batch is never larger than the training set, which fastai would drop without a word.
         """
@@ -74,7 +77,11 @@ class Dataset:
         workers = min(cpu_count() or 1, 16) if settings.workers == "auto" else settings.workers
         block = self.recipe.datablock(self.path, settings)
         dls = block.dataloaders(
-            self.path, path=self.path, bs=min(settings.bs, len(self.train)), num_workers=workers, device=device
+            self.path,
+            path=self.path,
+            bs=min(settings.bs, len(self.train)),
+            num_workers=workers,
+            device=device,
         )
         dls.settings = settings
         return dls
@@ -84,7 +91,10 @@ class Dataset:
         digest = sha256()
         for image, target in sorted(zip(map(str, self.images), map(str, self.targets))):
             file = Path(image)
-            name, size = file.relative_to(self.path) if file.is_relative_to(self.path) else file.name, file.stat().st_size
+            name, size = (
+                file.relative_to(self.path) if file.is_relative_to(self.path) else file.name,
+                file.stat().st_size,
+            )
             label = Path(target).name if self.recipe.task == "segmentation" else target
             digest.update(f"{name}\0{size}\0{label}\n".encode())
         return digest.hexdigest()[:16]
@@ -93,7 +103,11 @@ class Dataset:
         """How many images each label or tag has; empty for masks."""
         if self.recipe.task == "segmentation":
             return Counter()
-        labels = self.targets if self.recipe.task == "single-label" else [tag for tags in self.targets for tag in tags]
+        labels = (
+            self.targets
+            if self.recipe.task == "single-label"
+            else [tag for tags in self.targets for tag in tags]
+        )
         return Counter(map(str, labels))
 
 
@@ -109,7 +123,9 @@ def _read(block: DataBlock, position: int, row: Any) -> Any:
         raise
     except Exception as error:  # a labelling function may raise anything; fastai's RegexLabeller asserts
         what = "label" if position else "image"
-        raise DataError(f"{row}: the recipe finds no {what} for it ({error or type(error).__name__}).") from error
+        raise DataError(
+            f"{row}: the recipe finds no {what} for it ({error or type(error).__name__})."
+        ) from error
     return value
 
 

@@ -23,10 +23,14 @@ def image_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder, and the data set keeps its images there.")
     found = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
     )
     if not found:
-        raise DataError(f"{folder}: no images in this folder (looked for {', '.join(sorted(IMAGE_ENDINGS))}).")
+        raise DataError(
+            f"{folder}: no images in this folder (looked for {', '.join(sorted(IMAGE_ENDINGS))})."
+        )
     return found
 
 

@@ -27,7 +27,10 @@ def read_codes(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; it lists the names of the mask's codes, one a line.")
-    codes = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    try:
+        codes = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: not a text file in UTF-8 ({error}).") from error
     while codes and not codes[-1]:
         codes.pop()
     if len(codes) < 2:
@@ -55,7 +58,7 @@ def read_mask(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             mode = image.mode
             values = np.asarray(image) if mode in INDEX_MODES else None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: the mask does not decode ({error}).") from error
     if values is None:
         raise DataError(
@@ -63,19 +66,21 @@ def read_mask(path: Path) -> np.ndarray:
             "whose values are line numbers of codes.txt, from 0."
         )
     if values.max() > 255 or values.min() < 0:
-        raise DataError(f"{path}: the mask holds the value {int(values.max())}; at most 256 codes can be told apart.")
+        raise DataError(
+            f"{path}: the mask holds the value {int(values.max())}; at most 256 codes can be told apart."
+        )
     return values.astype(np.uint8)
 
 
 def open_mask(path: Path) -> Any:
-    """fastai's `PILMask` of the index mask at `path`."""
+    """Fastai's `PILMask` of the index mask at `path`."""
     from fastai.vision.core import PILMask
 
     return PILMask.create(read_mask(path))
 
 
 def IndexMaskBlock(codes: Sequence[str]) -> TransformBlock:
-    """fastai's `MaskBlock` for index masks, palette images among them."""
+    """Fastai's `MaskBlock` for index masks, palette images among them."""
     from fastai.data.block import TransformBlock
     from fastai.data.transforms import IntToFloatTensor
     from fastai.vision.core import AddMaskCodes
@@ -93,12 +98,13 @@ def mask_fault(image: Path, mask: Path, codes: Sequence[str]) -> str | None:
         values = read_mask(mask)
     except DataError as error:
         return str(error)
-    with Image.open(image) as opened:
-        width, height = opened.size
+    try:
+        with Image.open(image) as opened:
+            width, height = opened.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"{image}: the image does not decode ({error})."
     if values.shape != (height, width):
-        return (
-            f"{mask}: the mask is {values.shape[1]}x{values.shape[0]} pixels and its image {image.name} {width}x{height}."
-        )
+        return f"{mask}: the mask is {values.shape[1]}x{values.shape[0]} pixels and its image {image.name} {width}x{height}."
     highest = int(values.max())
     if highest >= len(codes):
         return f"{mask}: the mask holds code {highest}, and codes.txt names only 0 to {len(codes) - 1}."
@@ -112,7 +118,7 @@ def check_masks(pairs: Iterable[tuple[Path, Path]], codes: Sequence[str]) -> Non
         DataError: a mask is missing, does not decode, has another size than its image or a code that has no name.
     """
     with ThreadPoolExecutor(cpu_count()) as pool:
-        faults = [fault for fault in pool.map(lambda pair: mask_fault(*pair, codes), pairs) if fault]
+        faults = [fault for fault in pool.map(lambda pair: mask_fault(pair[0], pair[1], codes), pairs) if fault]
     if faults:
         more = f" ({len(faults) - 1:,} more masks have faults.)" if len(faults) > 1 else ""
         raise DataError(f"{faults[0]} Correct or remove the mask with its image.{more}")

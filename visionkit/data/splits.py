@@ -18,8 +18,14 @@ def validation_list(path: Path) -> Callable[[Sequence[Path]], Splits]:
 
     def split(images: Sequence[Path]) -> Splits:
         if not path.is_file():
-            raise DataError(f"{path}: there is no such file; it lists the validation images, one file name a line.")
-        names = {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}
+            raise DataError(
+                f"{path}: there is no such file; it lists the validation images, one file name a line."
+            )
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (UnicodeDecodeError, OSError) as error:
+            raise DataError(f"{path}: not a text file in UTF-8 ({error}).") from error
+        names = {line.strip() for line in lines if line.strip()}
         unknown = sorted(names - {image.name for image in images})
         if unknown:
             raise DataError(

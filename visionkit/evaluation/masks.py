@@ -23,7 +23,9 @@ EXAMPLES = 4
 
 @dataclass(frozen=True)
 class MaskExample:
-    """One image (height x width x 3, 0 to 1), its mask and the predicted one (height x width, code indices)."""
+    """One image (height x width x 3, 0 to 1), its mask and the predicted one (height x width, code
+    indices).
+    """
 
     name: str
     image: np.ndarray
@@ -34,7 +36,9 @@ class MaskExample:
 
 @dataclass(frozen=True)
 class MaskPredictions:
-    """What a U-Net says of the validation images: pixel counts as truth x prediction, Void's rows left out."""
+    """What a U-Net says of the validation images: pixel counts as truth x prediction, Void's rows left
+    out.
+    """
 
     name: str
     codes: list[str]

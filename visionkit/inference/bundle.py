@@ -76,7 +76,9 @@ def load_weights(folder: Path, learn: Learner) -> None:
     try:
         learn.model.load_state_dict(load_file(path, device=str(learn.dls.device)), strict=True)
     except RuntimeError as error:
-        raise VisionkitError(f"{path}: not the weights of this run's network: {str(error).splitlines()[0]}") from error
+        raise VisionkitError(
+            f"{path}: not the weights of this run's network: {str(error).splitlines()[0]}"
+        ) from error
     except Exception as error:
         if type(error).__module__.startswith("safetensors"):
             raise VisionkitError(f"{path}: damaged ({error}).") from error
@@ -84,7 +86,9 @@ def load_weights(folder: Path, learn: Learner) -> None:
 
 
 def _item_resize(learn: Learner) -> dict[str, Any] | None:
-    """How an image is resized before it is batched: fastai's `Resize` among the item transforms, as a dictionary."""
+    """How an image is resized before it is batched: fastai's `Resize` among the item transforms, as a
+    dictionary.
+    """
     from fastai.vision.augment import Resize
 
     for transform in learn.dls.valid.after_item.fs:

@@ -18,8 +18,9 @@ def export_run(run: Run, to: Format, out: Path | None = None) -> Path:
 
     Args:
         run: a finished run.
-        to: `safetensors` copies the bundle (weights and their JSON, no pickle) to a folder; `fastai` writes a pickled
-            Learner for `load_learner`, which runs code on loading and needs visionkit installed there.
+        to: `safetensors` copies the bundle (weights and their JSON, no pickle) to a folder; `fastai` writes a
+            pickled Learner for `load_learner`, which runs code on loading and needs visionkit installed
+            there.
         out: the folder or file to write; by default `export/` in the run folder.
 
     Raises:

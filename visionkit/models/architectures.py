@@ -36,7 +36,7 @@ class Architecture:
 
     @cached_property
     def _fastai_meta(self) -> dict[str, Any]:
-        """fastai's own cut and split for architectures that it knows; empty for the others."""
+        """Fastai's own cut and split for architectures that it knows; empty for the others."""
         from fastai.vision.learner import model_meta
 
         meta: dict[str, Any] = model_meta.get(getattr(torchvision.models, self.name, None), {})
@@ -58,8 +58,8 @@ class Architecture:
 
         if self.library == "timm" or isinstance(model, VisionTransformer):
             raise UsageError(
-                f"--arch {self.name}: cannot be the body of a U-Net; take a convolutional network of torchvision, "
-                "such as resnet34 or convnext_tiny."
+                f"--arch {self.name}: cannot be the body of a U-Net; take a convolutional network of "
+                "torchvision, such as resnet34 or convnext_tiny."
             )
         body = self.body(model)
         steps = list(body.children())
@@ -84,7 +84,9 @@ class Architecture:
 
     @property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel that the pretrained weights expect, for values of 0 to 1."""
+        """Mean and standard deviation of each channel that the pretrained weights expect, for values of 0 to
+        1.
+        """
         if self.library == "timm":
             import timm
 
@@ -94,7 +96,9 @@ class Architecture:
         return tuple(transforms.mean), tuple(transforms.std)
 
     def pretrained_state(self) -> dict[str, Tensor]:
-        """The best ImageNet weights that the library offers, downloaded or from its cache. Raises OSError offline."""
+        """The best ImageNet weights that the library offers, downloaded or from its cache. Raises OSError
+        offline.
+        """
         if self.library == "timm":
             import timm
 

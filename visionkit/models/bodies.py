@@ -6,11 +6,20 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
-HEAD_LAYERS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.MaxPool2d, nn.Dropout, nn.Identity)
+HEAD_LAYERS = (
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.AvgPool2d,
+    nn.MaxPool2d,
+    nn.Dropout,
+    nn.Identity,
+)
 
 
 class TokenMap(nn.Module):
-    """A vision transformer's body, whose patch tokens are given as a feature map: batch x channels x rows x columns."""
+    """A vision transformer's body, whose patch tokens are given as a feature map: batch x channels x rows x
+    columns.
+    """
 
     def __init__(self, transformer: VisionTransformer) -> None:
         super().__init__()
@@ -30,8 +39,8 @@ class TokenMap(nn.Module):
 def feature_body(model: nn.Module, size: int = 224) -> nn.Sequential:
     """The top-level layers of `model`, in the order in which they run, up to its last feature map.
 
-    One image is sent through the network: layers that do not run in evaluation (auxiliary heads) and those after the
-    last map of more than one pixel (pooling, classifier) are left out.
+    One image is sent through the network: layers that do not run in evaluation (auxiliary heads) and those
+    after the last map of more than one pixel (pooling, classifier) are left out.
     """
     if isinstance(model, VisionTransformer):
         return nn.Sequential(TokenMap(model))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -49,8 +48,8 @@ def starting_state(arch: Architecture, settings: TrainSettings) -> dict[str, Ten
         return arch.pretrained_state()
     except (OSError, RuntimeError) as error:
         raise VisionkitError(
-            f"the ImageNet weights of {arch.name} cannot be downloaded ({error}). Give a state dict with --weights FILE, or "
-            "train from scratch with --no-pretrained."
+            f"the ImageNet weights of {arch.name} cannot be downloaded ({error}). Give a state dict with "
+            "--weights FILE, or train from scratch with --no-pretrained."
         ) from error
 
 
@@ -69,19 +68,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
-        raise _not_a_state_dict(path, str(error).split("\n")[0]) from error
-    except Exception as error:  # safetensors has an error class of its own that derives from Exception alone
-        if type(error).__module__.startswith("safetensors"):
-            raise _not_a_state_dict(path, str(error)) from error
-        raise
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    except (
+        Exception
+    ) as error:  # a damaged file can raise anything, IndexError from torch's unpickler among it
+        raise _not_a_state_dict(path, str(error).split("\n")[0] or type(error).__name__) from error
+    if (
+        not isinstance(state, Mapping)
+        or not state
+        or not all(isinstance(value, Tensor) for value in state.values())
+    ):
         raise _not_a_state_dict(path, "it holds something else than names and tensors")
     return dict(state)
 
 
 def _not_a_state_dict(path: Path, reason: str) -> UsageError:
-    return UsageError(f"--weights {path}: not a state dict ({reason}). Give a .safetensors file, or a .pth file of tensors.")
+    return UsageError(
+        f"--weights {path}: not a state dict ({reason}). Give a .safetensors file, or a .pth file of tensors."
+    )
 
 
 def load_fitting(model: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:

@@ -21,7 +21,9 @@ def confusion(predictions: Predictions) -> Figure:
     counts = confusion_matrix(
         predictions.targets, predictions.probabilities.argmax(axis=1), labels=range(len(vocab))
     )
-    return _matrix(counts, predictions) if len(vocab) <= MATRIX_LIMIT else _top_confusions(counts, predictions)
+    return (
+        _matrix(counts, predictions) if len(vocab) <= MATRIX_LIMIT else _top_confusions(counts, predictions)
+    )
 
 
 def _matrix(counts: np.ndarray, predictions: Predictions) -> Figure:
@@ -39,14 +41,20 @@ def _matrix(counts: np.ndarray, predictions: Predictions) -> Figure:
         axes.set_xticks(range(classes), vocab, rotation=90, fontsize=9, parse_math=False)
         axes.set_yticks(range(classes), vocab, fontsize=9, parse_math=False)
         right = int(np.trace(counts))
-        axes.set(title=f"{predictions.name}: {right} of {counts.sum()} right", xlabel="predicted", ylabel="truth")
+        axes.set(
+            title=f"{predictions.name}: {right} of {counts.sum()} right", xlabel="predicted", ylabel="truth"
+        )
     return figure
 
 
 def _top_confusions(counts: np.ndarray, predictions: Predictions, limit: int = 20) -> Figure:
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
-    order = [divmod(int(place), len(wrong)) for place in wrong.ravel().argsort()[::-1][:limit] if wrong.ravel()[place]]
+    order = [
+        divmod(int(place), len(wrong))
+        for place in wrong.ravel().argsort()[::-1][:limit]
+        if wrong.ravel()[place]
+    ]
     names = [f"{predictions.vocab[truth]} taken for {predictions.vocab[guess]}" for truth, guess in order]
     with plot_style():
         figure = new_figure(8, 1.5 + 0.3 * len(order))
@@ -69,12 +77,18 @@ def per_tag(predictions: Predictions, threshold: float) -> Figure:
         figure = new_figure(8, 1.8 + 0.42 * len(order))
         axes = figure.add_subplot()
         rows = np.arange(len(order))
-        for shift, values, label, color in ((-0.27, precision, "precision", 0), (0, recall, "recall", 1), (0.27, f2, "F2", 2)):
+        for shift, values, label, color in (
+            (-0.27, precision, "precision", 0),
+            (0, recall, "recall", 1),
+            (0.27, f2, "F2", 2),
+        ):
             axes.barh(rows + shift, values[order], height=0.25, label=label, color=OKABE_ITO[color])
         names = [f"{predictions.vocab[index]} ({support[index]})" for index in order]
         axes.set_yticks(rows, names, parse_math=False)
         axes.invert_yaxis()
-        axes.set(title=f"{predictions.name}: per tag at threshold {threshold:g} (images that have it)", xlim=(0, 1))
+        axes.set(
+            title=f"{predictions.name}: per tag at threshold {threshold:g} (images that have it)", xlim=(0, 1)
+        )
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3)
     return figure
 
@@ -108,8 +122,16 @@ def tag_examples(predictions: Predictions, threshold: float, worst: bool) -> Fig
     tiles = []
     for index in _chosen(predictions, worst):
         guess, truth = predictions.probabilities[index] > threshold, predictions.targets[index].astype(bool)
-        names = [f"{'' if there else '+'}{name}" for name, said, there in zip(predictions.vocab, guess, truth) if said]
-        names += [f"-{name}" for name, said, there in zip(predictions.vocab, guess, truth) if there and not said]
+        names = [
+            f"{'' if there else '+'}{name}"
+            for name, said, there in zip(predictions.vocab, guess, truth)
+            if said
+        ]
+        names += [
+            f"-{name}" for name, said, there in zip(predictions.vocab, guess, truth) if there and not said
+        ]
         right = bool((guess == truth).all())
-        tiles.append(Tile(thumbnail(predictions.images[index]), wrapped(" ".join(names)), RIGHT if right else WRONG))
+        tiles.append(
+            Tile(thumbnail(predictions.images[index]), wrapped(" ".join(names)), RIGHT if right else WRONG)
+        )
     return sheet(tiles, f"{_title(predictions, worst)} (+ wrongly predicted, - missed)")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style
 from visionkit.runs import Run
@@ -25,9 +26,17 @@ def losses(run: Run) -> Figure:
     with plot_style():
         figure = new_figure(8, 4.5)
         axes = figure.add_subplot()
-        axes.plot(np.arange(1, len(values) + 1), smoothed(values), color=OKABE_ITO[5], linewidth=1, label="training, batch")
+        axes.plot(
+            np.arange(1, len(values) + 1),
+            smoothed(values),
+            color=OKABE_ITO[5],
+            linewidth=1,
+            label="training, batch",
+        )
         for name, color, label in (("train_loss", 0, "training, epoch"), ("valid_loss", 1, "validation")):
-            axes.plot(ends, [float(row[name]) for row in history], color=OKABE_ITO[color], marker="o", label=label)
+            axes.plot(
+                ends, [float(row[name]) for row in history], color=OKABE_ITO[color], marker="o", label=label
+            )
         _mark_stages(axes, run)
         axes.set(title=f"Losses of {run.name}", xlabel="training batches", ylabel="loss")
         axes.legend()
@@ -61,8 +70,10 @@ def metrics(run: Run) -> Figure:
         for name in names:
             values = [float(row[name]) for row in history]
             axes.plot(epochs, values, marker="o", label=f"{name}, last {values[-1]:.4f}")
-        axes.set(title=f"Validation metrics of {run.name}", xlabel="epochs", ylabel="metric", ylim=(-0.02, 1.02))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(
+            title=f"Validation metrics of {run.name}", xlabel="epochs", ylabel="metric", ylim=(-0.02, 1.02)
+        )
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     return figure
 
@@ -118,5 +129,11 @@ def _mark_stages(axes: Axes, run: Run, named: bool = True) -> None:
             axes.axvline(start + 0.5, color="#999999", linewidth=0.8, linestyle="--")
         if named:
             axes.text(
-                start + 1, 1.0, names.get(stage, ""), transform=axes.get_xaxis_transform(), fontsize=8, va="top", color="#666666"
+                start + 1,
+                1.0,
+                names.get(stage, ""),
+                transform=axes.get_xaxis_transform(),
+                fontsize=8,
+                va="top",
+                color="#666666",
             )

@@ -21,8 +21,8 @@ def plot_run(run: Run, learn: Learner | None = None, dataset: Dataset | None = N
 
     Args:
         run: a run with at least one finished epoch.
-        learn: its Learner, where it is at hand; else the model is loaded again for the plots of predictions, if the
-            run has come so far as to have one.
+        learn: its Learner, where it is at hand; else the model is loaded again for the plots of predictions,
+            if the run has come so far as to have one.
         dataset: the data set of `learn`.
 
     Raises:

@@ -12,7 +12,9 @@ from visionkit.reporting.style import OKABE_ITO, class_colors, new_figure, plot_
 
 
 def per_class(predictions: MaskPredictions) -> Figure:
-    """Intersection over union and accuracy (recall) of every code that occurs, with its share of the pixels."""
+    """Intersection over union and accuracy (recall) of every code that occurs, with its share of the
+    pixels.
+    """
     counts = predictions.confusion.astype(float)
     truth, guessed, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     void = void_index(predictions.codes)
@@ -47,5 +49,8 @@ def _row(example: MaskExample, colors: np.ndarray) -> list[Tile]:
     return [
         Tile(example.image, example.name),
         Tile(overlay(example.image, example.target, colors, 0.75), "truth"),
-        Tile(overlay(example.image, example.predicted, colors, 0.75), f"prediction, {example.accuracy:.1%} right"),
+        Tile(
+            overlay(example.image, example.predicted, colors, 0.75),
+            f"prediction, {example.accuracy:.1%} right",
+        ),
     ]

@@ -32,14 +32,22 @@ class Tile:
     color: str = "black"
 
 
-def sheet(tiles: Sequence[Tile], title: str, columns: int = 4, legend: Sequence[tuple[str, Any]] = ()) -> Figure:
+def sheet(
+    tiles: Sequence[Tile], title: str, columns: int = 4, legend: Sequence[tuple[str, Any]] = ()
+) -> Figure:
     """The tiles in rows, each with its caption above; `legend` is a list of names with colours."""
     columns = min(columns, max(len(tiles), 1))
     rows = math.ceil(len(tiles) / columns)
     first = tiles[0].image
-    height = 2.6 * first.shape[0] / first.shape[1] + 0.15 + 0.2 * max(tile.caption.count("\n") + 1 for tile in tiles)
+    height = (
+        2.6 * first.shape[0] / first.shape[1]
+        + 0.15
+        + 0.2 * max(tile.caption.count("\n") + 1 for tile in tiles)
+    )
     with plot_style():
-        figure = new_figure(2.6 * columns, max(height, 1.2) * rows + 0.5 + (0.25 * math.ceil(len(legend) / 6)))
+        figure = new_figure(
+            2.6 * columns, max(height, 1.2) * rows + 0.5 + (0.25 * math.ceil(len(legend) / 6))
+        )
         for axes, tile in zip(figure.subplots(rows, columns, squeeze=False).flat, tiles):
             axes.imshow(tile.image)
             axes.set_title(tile.caption, fontsize=9, color=tile.color, loc="center", parse_math=False)

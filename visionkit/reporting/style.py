@@ -1,4 +1,6 @@
-"""One look for all plots: colours that colour-blind people tell apart, quiet axes, PNG files written whole."""
+"""One look for all plots: colours that colour-blind people tell apart, quiet axes, PNG files written
+whole.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
@@ -19,7 +23,7 @@ RIGHT, WRONG = "#00694B", "#B34700"
 DPI = 130
 
 _STYLE: dict[str, Any] = {
-    "axes.prop_cycle": matplotlib.cycler(color=OKABE_ITO),
+    "axes.prop_cycle": cycler(color=OKABE_ITO),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -37,7 +41,7 @@ _STYLE: dict[str, Any] = {
 @contextmanager
 def plot_style() -> Iterator[None]:
     """Matplotlib's settings for everything that visionkit draws."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(cast(Any, _STYLE)):
         yield
 
 
@@ -49,9 +53,13 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path, synthetic: bool = False) -> None:
-    """Write `figure` as PNG beside `path` and rename it over; results on synthetic data are marked as such."""
+    """Write `figure` as PNG beside `path` and rename it over; results on synthetic data are marked as
+    such.
+    """
     if synthetic:
-        figure.text(0.995, 0.005, "synthetic sample data", ha="right", va="bottom", fontsize=8, color="#777777")
+        figure.text(
+            0.995, 0.005, "synthetic sample data", ha="right", va="bottom", fontsize=8, color="#777777"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     figure.savefig(beside, format="png", dpi=DPI)
@@ -60,9 +68,10 @@ def save_figure(figure: Figure, path: Path, synthetic: bool = False) -> None:
 
 def class_colors(names: Sequence[str]) -> np.ndarray:
     """A colour for every class, float RGB of 0 to 1, shape (classes, 3); Void is black."""
-    palette = [color for name in ("tab20", "tab20b", "tab20c") for color in matplotlib.colormaps[name].colors]
+    maps = [cast(ListedColormap, matplotlib.colormaps[name]) for name in ("tab20", "tab20b", "tab20c")]
+    palette = [np.array(color)[:3] for colormap in maps for color in cast(Sequence[Any], colormap.colors)]
     order = [*range(0, 20, 2), *range(1, 20, 2), *range(20, 60)]
-    colors = np.array([palette[order[index % len(order)]][:3] for index in range(len(names))])
+    colors = np.array([palette[order[index % len(order)]] for index in range(len(names))])
     for index, name in enumerate(names):
         if name.lower() == "void":
             colors[index] = 0

@@ -7,4 +7,12 @@ from visionkit.sources.fastai_archive import FastaiArchive
 from visionkit.sources.kaggle import KaggleCompetition
 from visionkit.sources.locate import SYNTHETIC_NOTE, Place, is_synthetic, locate
 
-__all__ = ["SYNTHETIC_NOTE", "FastaiArchive", "KaggleCompetition", "Place", "Source", "is_synthetic", "locate"]
+__all__ = [
+    "SYNTHETIC_NOTE",
+    "FastaiArchive",
+    "KaggleCompetition",
+    "Place",
+    "Source",
+    "is_synthetic",
+    "locate",
+]

@@ -61,16 +61,4 @@ class FastaiArchive:
                 "have with --data."
             ) from error
         note(f"unpacking  {archive}")
-        inside = unpack(archive, folder.with_name(f".{folder.name}-unpacked"))
-        _lift(inside, folder)
-        return folder
-
-
-def _lift(unpacked: Path, folder: Path) -> None:
-    """Rename to `folder` what was unpacked: the archive's only folder where it has one, as fastai does."""
-    inner = list(unpacked.iterdir())
-    if len(inner) == 1 and inner[0].is_dir():
-        inner[0].rename(folder)
-        unpacked.rmdir()
-    else:
-        unpacked.rename(folder)
+        return unpack(archive, folder, lift=Path.is_dir)

@@ -56,11 +56,15 @@ class KaggleCompetition:
         except HTTPError as error:
             raise VisionkitError(self._explain(error, remote)) from error
         except RequestException as error:
-            raise VisionkitError(f"Kaggle cannot be reached ({error}). Check the connection and call again.") from error
+            raise VisionkitError(
+                f"Kaggle cannot be reached ({error}). Check the connection and call again."
+            ) from error
         names = (Path(remote).name, f"{Path(remote).name}.zip")
         found = next((folder / name for name in names if (folder / name).is_file()), None)
         if found is None or found.with_name(f"{found.name}.kaggle-partial").exists():
-            raise VisionkitError(f"{remote} of {self.slug}: the download broke off. Call again: it goes on where it stopped.")
+            raise VisionkitError(
+                f"{remote} of {self.slug}: the download broke off. Call again: it goes on where it stopped."
+            )
         return found
 
     def _explain(self, error: Any, remote: str) -> str:
@@ -89,13 +93,7 @@ class KaggleCompetition:
         if not file.name.lower().endswith((".zip", ".7z", ".tar", ".tgz", ".tar.gz")):
             file.rename(target)
             return
-        unpacked = unpack(file, target.with_name(f".{target.name}-unpacked"))
-        inner = [member for member in unpacked.iterdir() if member.name != "__MACOSX"]
-        if len(inner) == 1:
-            inner[0].rename(target)
-            unpacked.rmdir()
-        else:
-            unpacked.rename(target)
+        unpack(file, target, lift=lambda _: True)
         file.unlink()
 
 
@@ -113,7 +111,9 @@ def authenticated_client(page: str) -> Any:
             api = KaggleApi()
             api.authenticate()
     except ImportError as error:
-        raise VisionkitError(f"Kaggle's client cannot be imported ({error}): pip install kaggle six") from error
+        raise VisionkitError(
+            f"Kaggle's client cannot be imported ({error}): pip install kaggle six"
+        ) from error
     except SystemExit:
         raise VisionkitError(
             f"there are no Kaggle credentials. Make an API token at {HELP} and put it into $KAGGLE_API_TOKEN or "
@@ -121,5 +121,7 @@ def authenticated_client(page: str) -> Any:
             "that you have with --data, or try the drawn one with --sample."
         ) from None
     except OSError as error:
-        raise VisionkitError(f"Kaggle cannot be reached ({error}). Check the connection and call again.") from error
+        raise VisionkitError(
+            f"Kaggle cannot be reached ({error}). Check the connection and call again."
+        ) from error
     return api

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner, Metric
     from matplotlib.figure import Figure
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
@@ -34,15 +34,17 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, settings: TrainSettings, vocab: Sequence[str]) -> Any:
-        """fastai's loss for logits, which also knows activation and decoding."""
+        """Fastai's loss for logits, which also knows activation and decoding."""
 
     @abstractmethod
     def metrics(self, settings: TrainSettings, vocab: Sequence[str]) -> list[Metric]:
         """Validation metrics, whose names are those of history.csv and run.json."""
 
     @abstractmethod
-    def learner(self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any) -> Learner:
-        """fastai's Learner with `arch` as body."""
+    def learner(
+        self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any
+    ) -> Learner:
+        """Fastai's Learner with `arch` as body."""
 
     @abstractmethod
     def predicted(self, activations: Tensor, settings: TrainSettings) -> Tensor:
@@ -50,8 +52,12 @@ class Task(ABC):
 
     @abstractmethod
     def title(self, target: Any, vocab: Sequence[str]) -> str:
-        """What stands over an image whose target (as the DataLoaders give it) is `target`; empty for masks."""
+        """What stands over an image whose target (as the DataLoaders give it) is `target`; empty for
+        masks.
+        """
 
     @abstractmethod
-    def evaluation_plots(self, learn: Learner, dataset: Dataset, settings: TrainSettings) -> dict[str, Figure]:
+    def evaluation_plots(
+        self, learn: Learner, dataset: Dataset, settings: TrainSettings
+    ) -> dict[str, Figure]:
         """Plots of the predictions on the validation set: file stem -> figure."""

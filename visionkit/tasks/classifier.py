@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastai.learner import Learner
 from fastai.vision.learner import create_head, vision_learner
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models import VisionTransformer
 
 from visionkit.models.weights import LoadReport, load_fitting
@@ -26,7 +26,7 @@ def classifier_learner(
     report: Callable[[LoadReport], None],
     **kwargs: Any,
 ) -> Learner:
-    """fastai's `vision_learner` on the body of `arch`, frozen where it starts from `state`.
+    """Fastai's `vision_learner` on the body of `arch`, frozen where it starts from `state`.
 
     Args:
         dls: DataLoaders with a vocabulary.

@@ -49,7 +49,9 @@ class MultiLabel(Task):
         f2.name = "f2"
         return [AvgMetric(partial(accuracy_multi, thresh=threshold)), f2]
 
-    def learner(self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any) -> Learner:
+    def learner(
+        self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any
+    ) -> Learner:
         return classifier_learner(dls, arch, **kwargs)
 
     def predicted(self, activations: Tensor, settings: TrainSettings) -> Tensor:
@@ -58,7 +60,9 @@ class MultiLabel(Task):
     def title(self, target: Any, vocab: Sequence[str]) -> str:
         return " ".join(name for name, there in zip(vocab, target) if there)
 
-    def evaluation_plots(self, learn: Learner, dataset: Dataset, settings: TrainSettings) -> dict[str, Figure]:
+    def evaluation_plots(
+        self, learn: Learner, dataset: Dataset, settings: TrainSettings
+    ) -> dict[str, Figure]:
         from visionkit.evaluation.predictions import predict_validation
         from visionkit.reporting import classification
 

@@ -33,7 +33,9 @@ class Segmentation(Task):
     headline = "mean_iou"
 
     def check(self, dataset: Dataset) -> None:
-        """Every mask decodes, has its image's size and holds only codes that have a name, two at least besides Void."""
+        """Every mask decodes, has its image's size and holds only codes that have a name, two at least
+        besides Void.
+        """
         block = dataset.recipe.datablock(dataset.path, dataset.settings)
         codes = mask_codes(block.item_tfms)
         if len(codes) - (void_index(codes) is not None) < 2:
@@ -54,8 +56,10 @@ class Segmentation(Task):
             TorchMetric("mean_iou", MulticlassJaccardIndex(average="macro", **options)),
         ]
 
-    def learner(self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any) -> Learner:
-        """fastai's `unet_learner` on the body of `arch`, frozen where it starts from `state`."""
+    def learner(
+        self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any
+    ) -> Learner:
+        """Fastai's `unet_learner` on the body of `arch`, frozen where it starts from `state`."""
         state, report = kwargs.pop("state"), kwargs.pop("report")
         model = arch.build()
         if state is not None:
@@ -77,7 +81,9 @@ class Segmentation(Task):
     def title(self, target: Any, vocab: Sequence[str]) -> str:
         return ""
 
-    def evaluation_plots(self, learn: Learner, dataset: Dataset, settings: TrainSettings) -> dict[str, Figure]:
+    def evaluation_plots(
+        self, learn: Learner, dataset: Dataset, settings: TrainSettings
+    ) -> dict[str, Figure]:
         from visionkit.evaluation.masks import predict_masks
         from visionkit.reporting import segmentation
 

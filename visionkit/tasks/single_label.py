@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastai.learner import AvgMetric, Learner, Metric
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy, error_rate
-from fastai.learner import AvgMetric, Learner, Metric
 from torch import Tensor
 
 from visionkit.errors import DataError
@@ -33,9 +33,12 @@ class SingleLabel(Task):
         """Two classes at least, and none that only the validation images have."""
         classes = dataset.class_counts()
         if len(classes) < 2:
-            raise DataError(f"{dataset.path}: all images have the label {next(iter(classes))!r}; two classes are needed.")
+            raise DataError(
+                f"{dataset.path}: all images have the label {next(iter(classes))!r}; two classes are needed."
+            )
         unseen = sorted(
-            {str(dataset.targets[i]) for i in dataset.valid} - {str(dataset.targets[i]) for i in dataset.train}
+            {str(dataset.targets[i]) for i in dataset.valid}
+            - {str(dataset.targets[i]) for i in dataset.train}
         )
         if unseen:
             raise DataError(
@@ -52,7 +55,9 @@ class SingleLabel(Task):
     def metrics(self, settings: TrainSettings, vocab: Sequence[str]) -> list[Metric]:
         return [AvgMetric(accuracy), AvgMetric(error_rate)]
 
-    def learner(self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any) -> Learner:
+    def learner(
+        self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any
+    ) -> Learner:
         return classifier_learner(dls, arch, **kwargs)
 
     def predicted(self, activations: Tensor, settings: TrainSettings) -> Tensor:
@@ -61,7 +66,9 @@ class SingleLabel(Task):
     def title(self, target: Any, vocab: Sequence[str]) -> str:
         return vocab[int(target)]
 
-    def evaluation_plots(self, learn: Learner, dataset: Dataset, settings: TrainSettings) -> dict[str, Figure]:
+    def evaluation_plots(
+        self, learn: Learner, dataset: Dataset, settings: TrainSettings
+    ) -> dict[str, Figure]:
         from visionkit.evaluation.predictions import predict_validation
         from visionkit.reporting import classification
 

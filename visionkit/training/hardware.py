@@ -27,7 +27,9 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"--device {name}: not a device; give auto, cpu, cuda, cuda:1 or mps.") from None
     gpus = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= gpus:
-        raise UsageError(f"--device {name}: there is no such GPU here ({gpus} found); use --device auto or cpu.")
+        raise UsageError(
+            f"--device {name}: there is no such GPU here ({gpus} found); use --device auto or cpu."
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: Apple's GPU is not to be had here; use --device auto or cpu.")
     if device.type not in ("cpu", "cuda", "mps"):
@@ -43,7 +45,8 @@ def device_name(device: torch.device) -> str:
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """fp32, bf16 or fp16: `auto` takes bf16 where the device computes in it natively, fp16 on older GPUs, else fp32.
+    """fp32, bf16 or fp16: `auto` takes bf16 where the device computes in it natively, fp16 on older GPUs,
+    else fp32.
 
     Raises:
         UsageError: the device cannot train in this format.
@@ -53,7 +56,9 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
     if precision == "fp16" and device.type != "cuda":
-        raise UsageError(f"--precision fp16: needs a CUDA GPU, and the device is {device.type}; use bf16 or fp32.")
+        raise UsageError(
+            f"--precision fp16: needs a CUDA GPU, and the device is {device.type}; use bf16 or fp32."
+        )
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise UsageError("--precision bf16: this GPU has no bf16; use fp16 or fp32.")
     return precision
@@ -75,7 +80,9 @@ def precision_callbacks(precision: Precision, device: torch.device) -> list[Call
 
 
 class Autocast(Callback):
-    """bf16 for the forward pass on devices for which fastai's `MixedPrecision` has none; the loss stays in fp32."""
+    """bf16 for the forward pass on devices for which fastai's `MixedPrecision` has none; the loss stays in
+    fp32.
+    """
 
     order = MixedPrecision.order
 

@@ -10,6 +10,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner
 
+from visionkit.errors import UsageError
 from visionkit.models.architectures import find_architecture
 from visionkit.models.weights import LoadReport, starting_state
 from visionkit.tasks import get_task
@@ -31,7 +32,7 @@ def build_learner(
     random_weights: bool = False,
     quiet: bool = False,
 ) -> Learner:
-    """fastai's Learner for `recipe` on `dls`, with the body frozen where it starts from weights.
+    """Fastai's Learner for `recipe` on `dls`, with the body frozen where it starts from weights.
 
     Args:
         recipe: gives the task.
@@ -78,7 +79,8 @@ def normalize(dls: DataLoaders, mean: tuple[float, ...], std: tuple[float, ...])
 
 def require_fit(loaded: LoadReport, settings: TrainSettings) -> None:
     """Refuse weights of which nothing fits. Raises UsageError."""
-    from visionkit.errors import UsageError
-
     if loaded.loaded == 0:
-        raise UsageError(f"--weights {settings.weights}: no tensor of it fits {settings.arch}: {loaded}. Is it of another --arch?")
+        raise UsageError(
+            f"--weights {settings.weights}: no tensor of it fits {settings.arch}: {loaded}. "
+            "Is it of another --arch?"
+        )

@@ -10,7 +10,9 @@ from visionkit.training.stages import Stage
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One finished epoch. Losses are means over the epoch's images; `seconds` covers training and validation."""
+    """One finished epoch. Losses are means over the epoch's images; `seconds` covers training and
+    validation.
+    """
 
     stage: Stage
     epoch: int

@@ -31,7 +31,8 @@ class RateTest:
 
 
 def suggest_rates(learn: Learner, iterations: int = ITERATIONS) -> RateTest:
-    """Train for some batches at growing rates and read the loss curve; weights and optimiser are put back afterwards.
+    """Train for some batches at growing rates and read the loss curve; weights and optimiser are put back
+    afterwards.
 
     Raises:
         VisionkitError: the losses are no numbers, so that there is no curve to read.
@@ -41,13 +42,19 @@ def suggest_rates(learn: Learner, iterations: int = ITERATIONS) -> RateTest:
         learn.model_dir = folder  # fastai keeps the weights in a file meanwhile
         try:
             with learn.no_bar():
-                found = learn.lr_find(num_it=iterations, suggest_funcs=(valley, steep, minimum), show_plot=False)
+                found = learn.lr_find(
+                    num_it=iterations, suggest_funcs=(valley, steep, minimum), show_plot=False
+                )
         except (IndexError, ValueError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "empty" not in str(error):
                 raise
-            raise VisionkitError("the learning-rate search found no falling loss; give a rate with --lr.") from error
+            raise VisionkitError(
+                "the learning-rate search found no falling loss; give a rate with --lr."
+            ) from error
         finally:
             learn.model_dir = model_dir
     curve = [(float(rate), float(loss)) for rate, loss in zip(learn.recorder.lrs, learn.recorder.losses)]
     finite = [(rate, loss) for rate, loss in curve if math.isfinite(loss)]
-    return RateTest([rate for rate, _ in finite], [loss for _, loss in finite], found.valley, found.steep, found.minimum)
+    return RateTest(
+        [rate for rate, _ in finite], [loss for _, loss in finite], found.valley, found.steep, found.minimum
+    )

@@ -73,12 +73,23 @@ class Recording(Callback):
 
     def _write(self) -> None:
         metrics = list(self.epochs[-1].metrics)
-        header = ["stage", "size", "epoch", "lr", "train_loss", "valid_loss", *metrics, "seconds", "images_per_s"]
+        header = [
+            "stage",
+            "size",
+            "epoch",
+            "lr",
+            "train_loss",
+            "valid_loss",
+            *metrics,
+            "seconds",
+            "images_per_s",
+        ]
         rows = [
             [
                 row.stage.number, row.stage.size, row.epoch, f"{row.lr:.6g}",
                 f"{row.train_loss:.6f}", f"{row.valid_loss:.6f}",
-                *(f"{row.metrics[name]:.6f}" for name in metrics), f"{row.seconds:.3f}", f"{row.images_per_s:.1f}",
+                *(f"{row.metrics[name]:.6f}" for name in metrics),
+                f"{row.seconds:.3f}", f"{row.images_per_s:.1f}",
             ]
             for row in self.epochs
         ]  # fmt: skip

@@ -23,7 +23,9 @@ def restore(run: Run, device: str = "auto") -> tuple[Learner, Dataset]:
         VisionkitError: the run is not finished, or its data set is no longer there or is another one.
     """
     if not run.info.get("stages") or not (run.path / "model").is_dir():
-        raise VisionkitError(f"{run.path}: the run is {run.status} and has no model. Only finished runs have.")
+        raise VisionkitError(
+            f"{run.path}: the run is {run.status} and has no model. Only finished runs have."
+        )
     recipe = get_recipe(run.info.get("recipe_file") or run.info["recipe"])
     folder = Path(run.info["data"]["path"])
     if not folder.is_dir():

@@ -1,7 +1,8 @@
 """A training as a list of stages: at every size a frozen one, then an unfrozen one.
 
-The recipe of fast.ai's course: train the head, unfreeze and train all layers with rates that fall towards the input,
-then do both again on larger images (progressive resizing, lesson 3 of the 2019 course, on the planet data).
+The recipe of fast.ai's course: train the head, unfreeze and train all layers with rates that fall towards the
+input, then do both again on larger images (progressive resizing, lesson 3 of the 2019 course, on the planet
+data).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from visionkit.settings import TrainSettings
 class Stage:
     """One call of `fit_one_cycle`.
 
-    `lr` is the peak rate; None takes lr_find's valley at the stage's start. The unfrozen stage of a pretrained network
-    trains its first layers at `lr / lr_mult`.
+    `lr` is the peak rate; None takes lr_find's valley at the stage's start. The unfrozen stage of a
+    pretrained network trains its first layers at `lr / lr_mult`.
     """
 
     number: int
@@ -43,8 +44,9 @@ class Stage:
 def plan_stages(settings: TrainSettings, pretrained: bool) -> list[Stage]:
     """The stages of a training, in order; stages without epochs are left out.
 
-    Unfreezing halves the rate, as `fine_tune` of fastai does, and so does every further size. A network that does not
-    start from weights has nothing to freeze: it trains unfrozen, all layers at one rate, for the epochs of both.
+    Unfreezing halves the rate, as `fine_tune` of fastai does, and so does every further size. A network that
+    does not start from weights has nothing to freeze: it trains unfrozen, all layers at one rate, for the
+    epochs of both.
 
     Raises:
         UsageError: there is not one epoch to train.
@@ -61,5 +63,7 @@ def plan_stages(settings: TrainSettings, pretrained: bool) -> list[Stage]:
             if count:
                 stages.append(Stage(len(stages) + 1, size, frozen, count, rate, mult))
     if not stages:
-        raise UsageError("--epochs and --freeze-epochs: there is no epoch to train; set one of them to at least 1.")
+        raise UsageError(
+            "--epochs and --freeze-epochs: there is no epoch to train; set one of them to at least 1."
+        )
     return stages

@@ -21,8 +21,8 @@ from visionkit.settings import TrainSettings
 from visionkit.sources import SYNTHETIC_NOTE, locate
 from visionkit.training.hardware import Autocast, device_name, resolve_device, resolve_precision
 from visionkit.training.learner import build_learner, normalize
-from visionkit.training.rates import suggest_rates
 from visionkit.training.progress import PlainReporter, Reporter
+from visionkit.training.rates import suggest_rates
 from visionkit.training.recording import Recording
 from visionkit.training.stages import Stage, plan_stages
 from visionkit.versions import git_commit, versions
@@ -87,7 +87,9 @@ def train(
             seconds=round(time.perf_counter() - started, 2),
             images_per_s=round(recording.trained_images / max(recording.training_seconds, 1e-9), 1),
         )
-        write_bundle(run.path / "model", learn, dataset, settings.replaced(size=stages[-1].size, then=()), metrics)
+        write_bundle(
+            run.path / "model", learn, dataset, settings.replaced(size=stages[-1].size, then=()), metrics
+        )
         plot_run(run, learn, dataset)
         run.update(status="done", seconds=round(time.perf_counter() - started, 2))
     except KeyboardInterrupt:
@@ -103,7 +105,9 @@ def train(
     return run
 
 
-def _train_stage(learn: Learner, dataset: Dataset, stage: Stage, recording: Recording, reporter: Reporter) -> None:
+def _train_stage(
+    learn: Learner, dataset: Dataset, stage: Stage, recording: Recording, reporter: Reporter
+) -> None:
     """One `fit_one_cycle` at the stage's size, with the weights as they are."""
     if learn.dls.settings.size != stage.size:
         switch_size(learn, dataset, stage.size)
@@ -134,9 +138,10 @@ def _announcement(
     """What a user wants to know before the training starts."""
     settings, recipe = dataset.settings, dataset.recipe
     workers = learn.dls.train.fake_l.num_workers
+    drawn = "drawn in the layout of " if dataset.synthetic else ""
     bodies = {True: "pretrained", False: "from scratch"}
     lines = [
-        ("recipe", f"{recipe.name}: {recipe.task}, {'drawn in the layout of ' if dataset.synthetic else ''}{recipe.dataset}"),
+        ("recipe", f"{recipe.name}: {recipe.task}, {drawn}{recipe.dataset}"),
         ("data", f"{dataset.path}, {_counts(dataset)}"),
         ("network", f"{settings.arch}, {bodies[learn.starts_pretrained]}"),
         *((f"stage {stage.number}", _stage_line(stage)) for stage in stages),

@@ -1,0 +1,105 @@
+"""The installed program, as a process of its own: start, help, quiet output, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RUN = [sys.executable, "-m", "visionkit"]
+TRAIN = ["--size", "32", "--arch", "squeezenet1_1", "--no-pretrained", "--workers", "0", "--bs", "4"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["recipes"], ["settings"], ["pets", "--help"], ["runs"], ["--version"]]
+)
+def test_starts_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom visionkit.cli import main\n"
+        f"sys.argv = ['visionkit', *{arguments!r}]\n"
+        "try: main()\nexcept SystemExit as stop: assert not stop.code, stop.code\n"
+        "print('LOADED', sorted({'torch', 'fastai', 'pandas', 'matplotlib', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "LOADED []" in done.stdout
+
+
+def test_import_is_free_of_torch() -> None:
+    code = "import sys, visionkit as v; v.Recipe; v.get_recipe('pets'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_names_recipes_and_commands() -> None:
+    output = subprocess.run([*RUN, "--help"], capture_output=True, text=True, check=True).stdout
+    for word in ("pets", "planet", "camvid", "lr-find", "show", "plot", "export", "recipes", "runs"):
+        assert word in output
+    options = subprocess.run([*RUN, "planet", "--help"], capture_output=True, text=True, check=True).stdout
+    assert "--threshold" in options and "resnet50" in options and "--then" in options
+
+
+def test_log_has_one_plain_line_an_epoch_and_no_warnings(pets: Path, tmp_path: Path) -> None:
+    call = [*RUN, "pets", "--data", str(pets), *TRAIN, "--epochs", "2", "--freeze-epochs", "0"]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    epochs = [line for line in done.stdout.splitlines() if " epoch " in line and "train_loss" in line]
+    assert [line.split("epoch")[1].split()[0] for line in epochs] == ["1/2", "2/2"]
+    assert "\r" not in done.stdout and "\x1b" not in done.stdout
+
+
+def test_ctrl_c_leaves_an_interrupted_run(pets: Path, tmp_path: Path) -> None:
+    call = [
+        *RUN,
+        "pets",
+        "--data",
+        str(pets),
+        *TRAIN,
+        "--epochs",
+        "1000",
+        "--freeze-epochs",
+        "0",
+        "--out",
+        "run",
+    ]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    history = tmp_path / "run" / "history.csv"
+    try:
+        deadline = time.monotonic() + 120
+        while not history.exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert "Traceback" not in output + errors
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    assert len(history.read_text().splitlines()) >= 2
+    listed = subprocess.run([*RUN, "plot", "run"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert listed.returncode == 0 and (tmp_path / "run/plots/losses.png").is_file(), listed.stderr
+
+
+def test_unexpected_errors_are_one_message_and_debug_shows_more(pets: Path, tmp_path: Path) -> None:
+    recipe = Path(__file__).parents[2] / "recipes" / "pets.py"
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        recipe.read_text().replace(
+            "from fastai.vision.all import (", "1 / 0\n    from fastai.vision.all import ("
+        )
+    )
+    call = [*RUN, str(broken), "--data", str(pets), *TRAIN]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "--debug" in done.stderr
+    shown = subprocess.run(
+        [*RUN, "--debug", *call[3:]], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert shown.returncode == 1 and "Traceback" in shown.stderr and "ZeroDivisionError" in shown.stderr

@@ -1,0 +1,57 @@
+"""Devices and number formats."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fastai.callback.fp16 import MixedPrecision
+
+from visionkit.errors import UsageError
+from visionkit.training import hardware
+from visionkit.training.hardware import Autocast, precision_callbacks, resolve_device, resolve_precision
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+
+
+@pytest.mark.parametrize(("has", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_cpu_computes_in_bf16_where_it_can(has: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: has)
+    assert resolve_precision("auto", CPU) == expected
+    assert resolve_precision("fp32", CPU) == "fp32"
+
+
+@pytest.mark.parametrize(("has", "expected"), [(True, "bf16"), (False, "fp16")])
+def test_gpu_computes_in_half_precision(has: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has)
+    assert resolve_precision("auto", GPU) == expected
+    (callback,) = precision_callbacks(resolve_precision("auto", GPU), GPU)
+    assert isinstance(callback, MixedPrecision) and callback.amp_mode.value == expected
+
+
+def test_gpu_without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    with pytest.raises(UsageError, match="bf16"):
+        resolve_precision("bf16", GPU)
+
+
+def test_device_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    assert resolve_device("auto") == GPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto").type in ("cpu", "mps")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", ""])
+def test_no_such_device(name: str) -> None:
+    with pytest.raises(UsageError, match="--device"):
+        resolve_device(name)
+
+
+def test_autocast_computes_in_bf16_and_is_left() -> None:
+    callback = Autocast("cpu")
+    callback.before_batch()
+    assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    callback.leave()
+    callback.leave()
+    assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
