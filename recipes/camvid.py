@@ -63,7 +63,15 @@ recipe = Recipe(
     settings=CamvidSettings,
     sample=Sample(
         "visionkit.sources.samples.camvid:draw",
-        {"size": 90, "then": (), "arch": "resnet18", "pretrained": False},
+        {
+            "size": 60,
+            "then": (),
+            "epochs": (8,),
+            "freeze_epochs": (0,),
+            "lr": 0.003,
+            "arch": "resnet18",
+            "pretrained": False,
+        },
     ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

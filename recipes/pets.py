@@ -65,7 +65,16 @@ recipe = Recipe(
     datablock=datablock,
     settings=PetsSettings,
     sample=Sample(
-        "visionkit.sources.samples.pets:draw", {"size": 64, "arch": "resnet18", "pretrained": False}
+        "visionkit.sources.samples.pets:draw",
+        {
+            "size": 64,
+            "epochs": (12,),
+            "freeze_epochs": (0,),
+            "bs": 16,
+            "lr": 0.004,
+            "arch": "resnet18",
+            "pretrained": False,
+        },
     ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -74,7 +74,16 @@ recipe = Recipe(
     datablock=datablock,
     settings=PlanetSettings,
     sample=Sample(
-        "visionkit.sources.samples.planet:draw", {"size": 64, "arch": "resnet18", "pretrained": False}
+        "visionkit.sources.samples.planet:draw",
+        {
+            "size": 64,
+            "epochs": (12,),
+            "freeze_epochs": (0,),
+            "bs": 16,
+            "lr": 0.003,
+            "arch": "resnet18",
+            "pretrained": False,
+        },
     ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -37,7 +37,8 @@ def image_files(folder: Path) -> list[Path]:
 def decode_fault(path: Path) -> str | None:
     """Why the image at `path` does not decode, or None where it does.
 
-    The whole file is read; JPEGs at an eighth of their size, which finds truncation all the same and is much faster.
+    The whole file is read; JPEGs at an eighth of their size, which finds truncation all the same and is much
+    faster.
     """
     try:
         with Image.open(path) as image:

@@ -42,14 +42,14 @@ def read_codes(path: Path) -> list[str]:
 
 
 def void_index(codes: Sequence[str]) -> int | None:
-    """The index of the code that loss and metrics leave out, named Void in CamVid; None where there is none."""
+    """The index of the code that loss and metrics leave out, named Void in CamVid; None without one."""
     return next((index for index, code in enumerate(codes) if code.lower() == "void"), None)
 
 
 def read_mask(path: Path) -> np.ndarray:
     """The codes of an index mask: a uint8 array of height x width.
 
-    A palette image gives its indices; Pillow's conversion to mode L would give the brightness of their colours.
+    A palette image gives its indices; Pillow's conversion to mode L would give their colours' brightness.
 
     Raises:
         DataError: the file does not decode, or is no index mask.
@@ -62,8 +62,8 @@ def read_mask(path: Path) -> np.ndarray:
         raise DataError(f"{path}: the mask does not decode ({error}).") from error
     if values is None:
         raise DataError(
-            f"{path}: the mask is a picture in mode {mode}; an index mask is needed, one channel (mode L or a palette) "
-            "whose values are line numbers of codes.txt, from 0."
+            f"{path}: the mask is a picture in mode {mode}; an index mask is needed, one channel (mode L "
+            "or a palette) whose values are line numbers of codes.txt, from 0."
         )
     if values.max() > 255 or values.min() < 0:
         raise DataError(
@@ -104,7 +104,10 @@ def mask_fault(image: Path, mask: Path, codes: Sequence[str]) -> str | None:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return f"{image}: the image does not decode ({error})."
     if values.shape != (height, width):
-        return f"{mask}: the mask is {values.shape[1]}x{values.shape[0]} pixels and its image {image.name} {width}x{height}."
+        return (
+            f"{mask}: the mask is {values.shape[1]}x{values.shape[0]} pixels and its image {image.name} "
+            f"{width}x{height}."
+        )
     highest = int(values.max())
     if highest >= len(codes):
         return f"{mask}: the mask holds code {highest}, and codes.txt names only 0 to {len(codes) - 1}."
@@ -115,10 +118,12 @@ def check_masks(pairs: Iterable[tuple[Path, Path]], codes: Sequence[str]) -> Non
     """Look at the mask of every (image, mask) pair, in parallel.
 
     Raises:
-        DataError: a mask is missing, does not decode, has another size than its image or a code that has no name.
+        DataError: a mask is missing, does not decode, has another size than its image or a nameless code.
     """
     with ThreadPoolExecutor(cpu_count()) as pool:
-        faults = [fault for fault in pool.map(lambda pair: mask_fault(pair[0], pair[1], codes), pairs) if fault]
+        faults = [
+            fault for fault in pool.map(lambda pair: mask_fault(pair[0], pair[1], codes), pairs) if fault
+        ]
     if faults:
         more = f" ({len(faults) - 1:,} more masks have faults.)" if len(faults) > 1 else ""
         raise DataError(f"{faults[0]} Correct or remove the mask with its image.{more}")

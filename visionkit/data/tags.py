@@ -21,12 +21,12 @@ class TaggedImage(NamedTuple):
 def read_tags(csv: Path, folder: Path) -> list[TaggedImage]:
     """The images of `folder` with their tags from `csv`, in the order of its rows.
 
-    The columns are `image_name` (the file name, with or without its ending) and `tags` (separated by spaces), as
-    in Kaggle's planet competition; other columns are passed over, and so are blank lines.
+    The columns are `image_name` (the file name, with or without its ending) and `tags` (separated by spaces),
+    as in Kaggle's planet competition; other columns are passed over, and so are blank lines.
 
     Raises:
-        DataError: a column is missing, a row has no tags, is there twice or names no image, or an image has no
-            row.
+        DataError: a column is missing, a row has no tags, is there twice or names no image, or an image has
+            no row.
     """
     table = list(_rows(csv))
     if not table:
@@ -70,8 +70,8 @@ def read_tags(csv: Path, folder: Path) -> list[TaggedImage]:
 def _rows(csv: Path) -> Iterator[tuple[int, str, list[str]]]:
     """The number, image name and tags of every row below the header, which is row 1.
 
-    Python's reader rather than pandas': that one makes an index of the first column where rows have a value too
-    many, and fills those that have one too few.
+    Python's reader rather than pandas': that one makes an index of the first column where rows have a value
+    too many, and fills those that have one too few.
     """
     records = _records(csv)
     header = next(records, None)

@@ -11,12 +11,15 @@ import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import py7zr
 from py7zr.io import Py7zIO, WriterFactory
 
 from visionkit.errors import DataError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _PLAIN = (0, stat.S_IFREG, stat.S_IFDIR)
 
@@ -24,8 +27,8 @@ _PLAIN = (0, stat.S_IFREG, stat.S_IFDIR)
 def unpack(archive: Path, target: Path, lift: Callable[[Path], bool] = lambda _: False) -> Path:
     """Unpack a zip, tar (gz, bz2, xz), 7z or tar.7z archive to the folder `target`, which must not exist.
 
-    Members are written beside `target`, which appears by renaming once all of them are there. A tar inside a 7z
-    is streamed and never written to the disk.
+    Members are written beside `target`, which appears by renaming once all of them are there. A tar inside a
+    7z is streamed and never written to the disk.
 
     Args:
         archive: its name tells the format.
@@ -33,8 +36,8 @@ def unpack(archive: Path, target: Path, lift: Callable[[Path], bool] = lambda _:
         lift: whether the archive's only member, where there is just one at the top, is to become `target`.
 
     Raises:
-        DataError: the archive is damaged, a member points out of the folder or is no plain file, or it cannot be
-            written.
+        DataError: the archive is damaged, a member points out of the folder or is no plain file, or it cannot
+            be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -43,11 +46,13 @@ def unpack(archive: Path, target: Path, lift: Callable[[Path], bool] = lambda _:
     try:
         _unpacker(archive)(archive, whole)
         inner = [member for member in whole.iterdir() if member.name != "__MACOSX"]
+        if not any(whole.iterdir()):
+            raise ValueError("there is nothing in it")
         (inner[0] if len(inner) == 1 and lift(inner[0]) else whole).rename(target)
     except Exception as error:  # a damaged archive may raise anything: zlib.error, struct.error, …
         if isinstance(error, OSError) and error.errno:
             raise DataError(f"{archive}: cannot be unpacked to {target} ({error}).") from error
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"{archive}: cannot be unpacked ({reason}). Delete the file and fetch it again."
         ) from error
@@ -66,15 +71,21 @@ def _unpacker(archive: Path) -> Callable[[Path, Path], None]:
 
 
 def _unpack_tar(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive, "r:*", tarinfo=_Member) as tar:
+    try:
+        tar = tarfile.open(archive, "r:*", tarinfo=_Member)  # noqa: SIM115
+    except tarfile.ReadError as error:
+        raise ValueError("not a tar archive, or damaged from the start") from error
+    with tar:
         tar.extractall(folder, filter=_safe)
+        while tar.fileobj and tar.fileobj.read(1 << 20):  # to the checksum behind the end of the tar
+            continue
 
 
 class _Member(tarfile.TarInfo):
     """Refuses a missing or damaged header, which tarfile takes for the end of the archive."""
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tarfile_)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
@@ -110,7 +121,7 @@ def _unpack_7z(archive: Path, folder: Path) -> None:
 
 
 def refuse_escape(member: str) -> None:
-    """Raise ValueError where the name of an archive's member, or what it links to, points out of the folder."""
+    """Raise ValueError where a member's name, or what it links to, points out of the folder."""
     parts = member.replace("\\", "/").split("/")
     if member.startswith(("/", "\\")) or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":"):
         raise ValueError(f"its member {member!r} points out of the folder")

@@ -20,7 +20,8 @@ class KaggleCompetition:
 
     Args:
         slug: the competition's name in its address.
-        files: what to fetch, as the competition lists it: archive or table -> the name it has once it is unpacked.
+        files: what to fetch, as the competition lists it: archive or table -> the name it has once it is
+            unpacked.
     """
 
     slug: str
@@ -32,20 +33,24 @@ class KaggleCompetition:
         return f"https://www.kaggle.com/competitions/{self.slug}/data"
 
     def fetch(self, store: Path, note: Callable[[str], None]) -> Path:
-        """The folder `kaggle/SLUG` in `store`, with all files fetched and unpacked; what is there is not fetched again.
+        """The folder `kaggle/SLUG` in `store`, fetched and unpacked; what is there is not fetched again.
 
         Raises:
-            VisionkitError: no credentials, rules not accepted, a file that Kaggle does not have, no connection.
+            VisionkitError: no credentials, rules not accepted, a file that Kaggle does not have, no
+                connection.
         """
         folder = store / "kaggle" / self.slug
         missing = [(remote, name) for remote, name in self.files if not (folder / name).exists()]
         if not missing:
             return folder
         api = authenticated_client(self.url)
-        folder.mkdir(parents=True, exist_ok=True)
+        halves = folder / ".downloads"  # the client writes half files under their final names, to go on later
+        halves.mkdir(parents=True, exist_ok=True)
         for remote, name in missing:
             note(f"fetching   {remote} of {self.slug}")
-            self._unpack(self._download(api, remote, folder), folder / name)
+            self._unpack(self._download(api, remote, halves), folder / name)
+        with contextlib.suppress(OSError):  # something else is in it
+            halves.rmdir()
         return folder
 
     def _download(self, api: Any, remote: str, folder: Path) -> Path:
@@ -58,6 +63,10 @@ class KaggleCompetition:
         except RequestException as error:
             raise VisionkitError(
                 f"Kaggle cannot be reached ({error}). Check the connection and call again."
+            ) from error
+        except (OSError, ValueError) as error:  # no space, or another size than announced
+            raise VisionkitError(
+                f"{remote} of {self.slug}: the download broke off ({error}). Mend that and call again."
             ) from error
         names = (Path(remote).name, f"{Path(remote).name}.zip")
         found = next((folder / name for name in names if (folder / name).is_file()), None)
@@ -79,8 +88,8 @@ class KaggleCompetition:
             return f"Kaggle refused the credentials ({error}). Make a new API token at {HELP}."
         if status == 404:
             return (
-                f"Kaggle has no file {remote} in {self.slug}. Look at {self.url}; where the images are offered "
-                "elsewhere, unpack them yourself and name the folder with --data."
+                f"Kaggle has no file {remote} in {self.slug}. Look at {self.url}; where the images are "
+                "offered elsewhere, unpack them yourself and name the folder with --data."
             )
         return f"Kaggle answered {status} for {remote}: {error}. Call again later."
 
@@ -88,8 +97,6 @@ class KaggleCompetition:
         """Bring one downloaded file to `target`: renamed, or unpacked and its only member lifted."""
         from visionkit.sources.archives import unpack
 
-        if file == target:
-            return
         if not file.name.lower().endswith((".zip", ".7z", ".tar", ".tgz", ".tar.gz")):
             file.rename(target)
             return
@@ -101,8 +108,10 @@ def authenticated_client(page: str) -> Any:
     """Kaggle's client, logged in.
 
     Raises:
-        VisionkitError: there are no credentials, or the client cannot be imported.
+        VisionkitError: there are no credentials that Kaggle knows, or the client cannot be imported.
     """
+    from requests.exceptions import HTTPError
+
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):  # the client prints its advice on import
@@ -116,10 +125,15 @@ def authenticated_client(page: str) -> Any:
         ) from error
     except SystemExit:
         raise VisionkitError(
-            f"there are no Kaggle credentials. Make an API token at {HELP} and put it into $KAGGLE_API_TOKEN or "
-            f"~/.kaggle/access_token (or kaggle.json with the older key). The data set's page is {page}. Or name a folder "
-            "that you have with --data, or try the drawn one with --sample."
+            f"there are no Kaggle credentials, or they are out of date. Make an API token at {HELP} and "
+            "put it into $KAGGLE_API_TOKEN or ~/.kaggle/access_token (or kaggle.json with the older key). "
+            f"The data set's page is {page}. Or name a folder that you have with --data, or try the drawn "
+            "one with --sample."
         ) from None
+    except HTTPError as error:
+        raise VisionkitError(
+            f"Kaggle refused the credentials ({error}). Make a new API token at {HELP}, or call again later."
+        ) from error
     except OSError as error:
         raise VisionkitError(
             f"Kaggle cannot be reached ({error}). Check the connection and call again."

@@ -21,7 +21,7 @@ SAMPLE_VERSION = 1
 
 SYNTHETIC_NOTE = "SYNTHETIC sample data, drawn by visionkit: the results say nothing about real images."
 _MARKER_TEXT = (
-    "The images here are synthetic: visionkit drew them so that its recipes can be tried without a download.\n"
+    "The images here are synthetic: visionkit drew them, to try its recipes without a download.\n"
     "Results on them say nothing about real images.\n"
 )
 
