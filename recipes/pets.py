@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from visionkit.recipe import Recipe, Sample
-from visionkit.settings import OptionalInt, TrainSettings, setting
+from visionkit.settings import ClassifierSettings, OptionalInt, setting
 from visionkit.sources import FastaiArchive
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
 
 
-class PetsSettings(TrainSettings):
+class PetsSettings(ClassifierSettings):
     """As in the course's lesson, with its presizing."""
 
     freeze_epochs: tuple[int, ...] = (4,)

@@ -79,6 +79,7 @@ recipe = Recipe(
             "size": 64,
             "epochs": (12,),
             "freeze_epochs": (0,),
+            "dropout": 0.1,
             "bs": 16,
             "lr": 0.003,
             "arch": "resnet18",

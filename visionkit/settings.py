@@ -136,7 +136,18 @@ def _nth(name: str, counts: tuple[int, ...], index: int, sizes: tuple[int, ...])
     return counts[0] if len(counts) == 1 else counts[index]
 
 
-class MultiLabelSettings(TrainSettings):
+class ClassifierSettings(TrainSettings):
+    """What classification adds, single- and multi-label."""
+
+    dropout: Annotated[
+        float,
+        setting(
+            "Dropout before the head's last layer; half of it before the one above.", "Model", ge=0, lt=1
+        ),
+    ] = 0.5
+
+
+class MultiLabelSettings(ClassifierSettings):
     """What multi-label classification adds."""
 
     threshold: Annotated[

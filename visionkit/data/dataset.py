@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +72,13 @@ class Dataset:
 
         The batch is never larger than the training set, which fastai would drop without a word.
         """
+        from fastai.torch_core import default_device
+
+        from visionkit.training.hardware import resolve_workers
+
         settings = self.settings.replaced(size=size)
-        workers = min(cpu_count() or 1, 16) if settings.workers == "auto" else settings.workers
+        device = default_device() if device is None else device
+        workers = resolve_workers(settings.workers, device)
         block = self.recipe.datablock(self.path, settings)
         dls = block.dataloaders(
             self.path,

@@ -24,6 +24,7 @@ def classifier_learner(
     *,
     state: Mapping[str, Tensor] | None,
     report: Callable[[LoadReport], None],
+    dropout: float = 0.5,
     **kwargs: Any,
 ) -> Learner:
     """Fastai's `vision_learner` on the body of `arch`, frozen where it starts from `state`.
@@ -33,10 +34,11 @@ def classifier_learner(
         arch: the body's architecture.
         state: weights of the whole network; without them the body is random and nothing is frozen.
         report: called with what of `state` fitted.
+        dropout: before the head's last layer; half of it before the one above.
         kwargs: passed on to `vision_learner`.
     """
     if arch.library == "timm":
-        learn = vision_learner(dls, arch.name, pretrained=False, normalize=False, **kwargs)
+        learn = vision_learner(dls, arch.name, pretrained=False, normalize=False, ps=dropout, **kwargs)
         if state is not None:
             report(load_fitting(learn.model[0].model, state))
             learn.freeze()
@@ -44,7 +46,11 @@ def classifier_learner(
     model = arch.build()
     if state is not None:
         report(load_fitting(model, state))
-    head = create_head(model.hidden_dim, len(dls.vocab)) if isinstance(model, VisionTransformer) else None
+    head = (
+        create_head(model.hidden_dim, len(dls.vocab), ps=dropout)
+        if isinstance(model, VisionTransformer)
+        else None
+    )
     return vision_learner(
         dls,
         lambda pretrained: model,
@@ -53,5 +59,6 @@ def classifier_learner(
         cut=arch.body,
         splitter=arch.splitter,
         custom_head=head,
+        ps=dropout,
         **kwargs,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Literal
+
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.fp16 import AMPMode, MixedPrecision
@@ -37,11 +40,35 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int:
+    """Processes that load images: beside a GPU one for each core (16 at most), beside the CPU a quarter of them."""
+    if workers != "auto":
+        return workers
+    cores = usable_cores()
+    return max(1, cores // 4) if device.type == "cpu" else min(cores, 16)
+
+
+def share_cores(device: torch.device, workers: int) -> None:
+    """Leave the loader processes a core each: on a CPU, torch computes with the threads that are left, at least one.
+
+    More busy threads than cores make a training many times slower, since all threads wait for each other after every
+    layer. `$OMP_NUM_THREADS` is respected where it is set.
+    """
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, usable_cores() - workers))
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def device_name(device: torch.device) -> str:
     """The device for people: the GPU's name, or "cpu (2 threads)"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+    threads = torch.get_num_threads()
+    return f"cpu ({threads} thread{'' if threads == 1 else 's'})" if device.type == "cpu" else str(device)
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from fastai.callback.progress import ProgressCallback
 from fastai.data.transforms import Normalize
 from fastai.learner import Learner
@@ -57,14 +58,17 @@ def build_learner(
         if report is not None:
             report(loaded)
 
+    precision = resolve_precision(settings.precision, dls.device)
     options: dict[str, Any] = {
         "loss_func": task.loss(settings, vocab),
         "metrics": task.metrics(settings, vocab),
         "wd": settings.wd,
         "path": Path.cwd(),
-        "cbs": precision_callbacks(resolve_precision(settings.precision, dls.device), dls.device),
+        "cbs": precision_callbacks(precision, dls.device),
     }
     learn: Learner = task.learner(dls, arch, settings, state=state, report=told, **options)
+    if precision != "fp32":  # half-precision convolutions are faster with the channels innermost
+        learn.model.to(memory_format=torch.channels_last)
     learn.starts_pretrained = state is not None
     if quiet:
         learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, ProgressCallback)])

@@ -19,7 +19,14 @@ from visionkit.reporting.plots import plot_run
 from visionkit.runs import Run, new_run_folder
 from visionkit.settings import TrainSettings
 from visionkit.sources import SYNTHETIC_NOTE, locate
-from visionkit.training.hardware import Autocast, device_name, resolve_device, resolve_precision
+from visionkit.training.hardware import (
+    Autocast,
+    device_name,
+    resolve_device,
+    resolve_precision,
+    resolve_workers,
+    share_cores,
+)
 from visionkit.training.learner import build_learner, normalize
 from visionkit.training.progress import PlainReporter, Reporter
 from visionkit.training.rates import suggest_rates
@@ -66,6 +73,7 @@ def train(
     path = locate(recipe, data, sample, settings.seed, store, reporter.note)
     dataset = Dataset.open(recipe, settings, path.folder, path.synthetic)
 
+    share_cores(device, resolve_workers(settings.workers, device))
     set_seed(settings.seed)
     dls = dataset.dataloaders(settings.size, device)
     learn = build_learner(
