@@ -64,11 +64,11 @@ recipe = Recipe(
     sample=Sample(
         "visionkit.sources.samples.camvid:draw",
         {
-            "size": 60,
+            "size": 48,
             "then": (),
-            "epochs": (8,),
+            "epochs": (6,),
             "freeze_epochs": (0,),
-            "lr": 0.003,
+            "lr": 0.005,
             "arch": "resnet18",
             "pretrained": False,
         },

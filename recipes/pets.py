@@ -68,7 +68,7 @@ recipe = Recipe(
         "visionkit.sources.samples.pets:draw",
         {
             "size": 64,
-            "epochs": (12,),
+            "epochs": (10,),
             "freeze_epochs": (0,),
             "bs": 16,
             "lr": 0.004,

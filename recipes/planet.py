@@ -77,9 +77,9 @@ recipe = Recipe(
         "visionkit.sources.samples.planet:draw",
         {
             "size": 64,
-            "epochs": (12,),
+            "epochs": (10,),
             "freeze_epochs": (0,),
-            "dropout": 0.1,
+            "dropout": 0.0,
             "bs": 16,
             "lr": 0.003,
             "arch": "resnet18",

@@ -38,7 +38,19 @@ def test_pets(cli: Cli) -> None:
 
 def test_camvid(cli: Cli) -> None:
     """From scratch; the most frequent code, Road, covers 32 % of the pixels."""
-    sizes = ["--size", 60, "--then", "", "--freeze-epochs", 0, "--epochs", 6, "--arch", "resnet18", "--no-pretrained"]
+    sizes = [
+        "--size",
+        60,
+        "--then",
+        "",
+        "--freeze-epochs",
+        0,
+        "--epochs",
+        6,
+        "--arch",
+        "resnet18",
+        "--no-pretrained",
+    ]
     metrics = train(cli, "camvid", *sizes)
     assert metrics["pixel_accuracy"] > 0.65
     assert metrics["mean_iou"] > 0.2

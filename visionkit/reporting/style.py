@@ -26,6 +26,7 @@ _STYLE: dict[str, Any] = {
     "axes.prop_cycle": cycler(color=OKABE_ITO),
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.axisbelow": True,
     "axes.grid": True,
     "axes.titlelocation": "left",
     "axes.titlesize": 12,

@@ -10,7 +10,7 @@ from visionkit.sources.samples import terrain
 from visionkit.sources.samples.textures import Pixels, grain, random_colour, stream, to_image
 
 SIZE = 128
-TRAINING_TILES = 520
+TRAINING_TILES = 640
 TEST_TILES = 40
 TAGS = (
     "agriculture",
@@ -106,10 +106,10 @@ def _ground(rng: np.random.Generator, tags: tuple[str, ...]) -> Pixels:
         terrain.blossoms(rng, pixels)
     if "agriculture" in tags:
         terrain.fields(rng, pixels)
-    if "bare_ground" in tags:
-        terrain.bare_ground(rng, pixels)
     if "cultivation" in tags:
         terrain.plots(rng, pixels)
+    if "bare_ground" in tags:
+        terrain.bare_ground(rng, pixels)
     lines = [np.full((1, 2), SIZE / 2)]
     if "water" in tags:
         lines.append(terrain.river(rng, pixels))

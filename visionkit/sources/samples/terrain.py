@@ -114,7 +114,7 @@ def houses(rng: np.random.Generator, tile: Pixels, along: Outline) -> None:
     for shade in (rng.uniform(25, 60), rng.uniform(190, 225), rng.uniform(210, 250)):
         roofs = []
         for x, y in middle + rng.normal(0, 0.1 * size, (rng.integers(9, 14), 2)):
-            long, short = rng.uniform(2.6, 3.6), rng.uniform(1.8, 2.6)
+            long, short = rng.uniform(3.4, 4.6), rng.uniform(2.4, 3.4)
             corners = polygon((-long, -short), (long, -short), (long, short), (-long, short))
             turned = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
             roofs.append(corners @ turned + (x, y))

@@ -1,0 +1,281 @@
+"""The same trainings twice: written with fastai alone as its course does, and through visionkit.
+
+    python benchmarks/stock_fastai.py --data ../shared/data --seeds 0 1 2 --tasks camvid planet pets
+
+Split, sizes, epochs, peak rates, batch size, body, starting weights and seed are the same on both sides, and
+one piece of code computes the figures from the validation predictions of both. See BENCHMARKS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from datetime import date
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for both sides; read when torch is loaded
+
+import fastai.vision.all as fv
+import numpy as np
+import pandas as pd
+
+Row = dict[str, Any]
+
+SIDES = ("stock", "visionkit")
+VALID_PCT, THRESHOLD = 0.2, 0.2
+# One entry a size in sizes, freeze_epochs and epochs; lr is the peak rate of the first stage.
+PLANS: dict[str, dict[str, Any]] = {
+    "camvid": {
+        "arch": "mobilenet_v2", "lr": 0.003, "lr_mult": 10.0, "bs": 10,
+        "sizes": (48,), "freeze_epochs": (2,), "epochs": (4,),
+    },
+    "planet": {
+        "arch": "squeezenet1_0", "lr": 0.005, "lr_mult": 100.0, "bs": 16,
+        "sizes": (64, 96), "freeze_epochs": (4, 2), "epochs": (3, 2),
+    },
+    "pets": {
+        "arch": "squeezenet1_0", "lr": 0.003, "lr_mult": 100.0, "bs": 16,
+        "sizes": (96,), "freeze_epochs": (6,), "epochs": (4,),
+    },
+}  # fmt: skip
+METRICS = {
+    "camvid": ("pixel_accuracy", "mean_iou"),
+    "planet": ("f2", "accuracy_multi"),
+    "pets": ("error_rate",),
+}
+
+
+# ---- fastai alone ----------------------------------------------------------------------------------------
+
+
+def stock_camvid(path: Path, size: int, bs: int, seed: int) -> fv.DataLoaders:
+    """CamVid's frames and masks; validation as valid.txt says, so that `seed` plays no part."""
+    codes = (path / "codes.txt").read_text().split()
+    validation = set((path / "valid.txt").read_text().split())
+    frames = sorted(fv.get_image_files(path / "images"))
+    width, height = fv.PILImage.create(frames[0]).size
+    block = fv.DataBlock(
+        blocks=(fv.ImageBlock, fv.MaskBlock(codes)),
+        get_items=lambda _: frames,
+        get_y=lambda frame: path / "labels" / f"{frame.stem}_P.png",
+        splitter=fv.FuncSplitter(lambda frame: frame.name in validation),
+        item_tfms=fv.Resize((size, round(size * width / height)), method="squish"),
+        batch_tfms=[*fv.aug_transforms(), fv.Normalize.from_stats(*fv.imagenet_stats)],
+    )
+    dls = block.dataloaders(path, bs=bs)
+    dls.vocab = codes
+    return dls
+
+
+def stock_planet(path: Path, size: int, bs: int, seed: int) -> fv.DataLoaders:
+    """Planet's chips. The vocabulary is given: fastai stops at a tag that only validation chips have."""
+    table = pd.read_csv(path / "labels.csv")
+    vocab = sorted({tag for tags in table["tags"] for tag in tags.split()})
+    augmentation = fv.aug_transforms(flip_vert=True, max_lighting=0.1, max_zoom=1.05, max_warp=0.0)
+    block = fv.DataBlock(
+        blocks=(fv.ImageBlock, fv.MultiCategoryBlock(vocab=vocab)),
+        get_x=fv.ColReader("image_name", pref=path / "train", suff=".jpg"),
+        get_y=fv.ColReader("tags", label_delim=" "),
+        splitter=fv.RandomSplitter(VALID_PCT, seed=seed),
+        item_tfms=fv.Resize(size),
+        batch_tfms=[*augmentation, fv.Normalize.from_stats(*fv.imagenet_stats)],
+    )
+    return block.dataloaders(table, bs=bs)
+
+
+def stock_pets(path: Path, size: int, bs: int, seed: int) -> fv.DataLoaders:
+    """The pets' photos, labelled by their names, with the course's presizing."""
+    augmentation = fv.aug_transforms(size=size, min_scale=0.75)
+    block = fv.DataBlock(
+        blocks=(fv.ImageBlock, fv.CategoryBlock),
+        get_items=lambda folder: sorted(fv.get_image_files(folder / "images")),
+        get_y=fv.using_attr(fv.RegexLabeller(r"^(.+)_\d+\.[^.]+$"), "name"),
+        splitter=fv.RandomSplitter(VALID_PCT, seed=seed),
+        item_tfms=fv.Resize(2 * size),
+        batch_tfms=[*augmentation, fv.Normalize.from_stats(*fv.imagenet_stats)],
+    )
+    return block.dataloaders(path, bs=bs)
+
+
+STOCK = {"camvid": stock_camvid, "planet": stock_planet, "pets": stock_pets}
+
+
+def stock_learner(task: str, dls: fv.DataLoaders, weights: Path) -> fv.Learner:
+    """`vision_learner` or `unet_learner` as in the course, with the body's weights from a file."""
+    arch = getattr(fv.models, PLANS[task]["arch"])
+
+    def body(weights: str | None = None, pretrained: bool = True, file: Path = weights) -> fv.nn.Module:
+        model: fv.nn.Module = arch()
+        model.load_state_dict(fv.torch.load(file, map_location="cpu", weights_only=True))
+        return model
+
+    if task == "camvid":
+        loss = fv.CrossEntropyLossFlat(axis=1, ignore_index=dls.vocab.index("Void"))
+        return fv.unet_learner(dls, body, n_out=len(dls.vocab), cut=lambda net: net.features, loss_func=loss)
+    fv.model_meta[body] = fv.model_meta[arch]  # fastai's own cut and parameter groups
+    return fv.vision_learner(dls, body)
+
+
+def train_stock(task: str, data: Path, seed: int) -> tuple[fv.Learner, float]:
+    """Frozen, unfrozen, and both again at the next size with halved rates. Also gives the fits' seconds."""
+    plan = PLANS[task]
+    fv.set_seed(seed)
+    learn, seconds = None, 0.0
+    for step, size in enumerate(plan["sizes"]):
+        dls = STOCK[task](data / task, size, plan["bs"], seed)
+        if learn is None:
+            learn = stock_learner(task, dls, data / "weights" / f"{plan['arch']}.pth")
+        learn.dls = dls
+        lr = plan["lr"] / 2**step
+        started = time.perf_counter()
+        with learn.no_bar(), learn.no_logging():
+            learn.freeze()
+            learn.fit_one_cycle(plan["freeze_epochs"][step], lr)
+            learn.unfreeze()
+            learn.fit_one_cycle(plan["epochs"][step], slice(lr / 2 / plan["lr_mult"], lr / 2))
+        seconds += time.perf_counter() - started
+    return learn, seconds
+
+
+# ---- visionkit -------------------------------------------------------------------------------------------
+
+
+def train_visionkit(task: str, data: Path, seed: int, precision: str, out: Path) -> tuple[fv.Learner, float]:
+    """`recipe.train` with the same numbers: the finished run's Learner, and the seconds of its epochs."""
+    from visionkit.training.restore import restore
+
+    options = dict(PLANS[task])
+    size, *then = options.pop("sizes")
+    options |= {"size": size, "then": tuple(then), "weights": data / "weights" / f"{options['arch']}.pth"}
+    options |= {"valid_pct": VALID_PCT, "seed": seed, "precision": precision, "device": "cpu"}
+    if task == "planet":
+        options["threshold"] = THRESHOLD
+    recipe = import_module(f"visionkit.recipes.{task}").recipe
+    run = recipe.train(data / task, out=out, **options)
+    learn, _ = restore(run, "cpu")
+    return learn, sum(float(row["seconds"]) for row in run.history)
+
+
+# ---- the same measure for both ---------------------------------------------------------------------------
+
+
+def predictions(learn: fv.Learner) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and targets of the validation images."""
+    with learn.no_bar(), learn.no_logging():
+        probabilities, targets = learn.get_preds(ds_idx=1)
+    return np.asarray(probabilities.float()), np.asarray(targets)
+
+
+def figures(task: str, probabilities: np.ndarray, targets: np.ndarray, data: Path) -> dict[str, float]:
+    """The task's metrics, as fractions."""
+    if task == "pets":
+        return {"error_rate": float((probabilities.argmax(1) != targets).mean())}
+    if task == "planet":
+        tagged, truth = probabilities > THRESHOLD, targets > 0.5
+        hits = (tagged & truth).sum(1)  # every chip has a tag: the denominator is never 0
+        f2 = 5 * hits / (4 * truth.sum(1) + tagged.sum(1))
+        return {"f2": float(f2.mean()), "accuracy_multi": float((tagged == truth).mean())}
+    codes = (data / "camvid" / "codes.txt").read_text().split()
+    return mask_figures(probabilities.argmax(1), targets, len(codes), codes.index("Void"))
+
+
+def mask_figures(predicted: np.ndarray, targets: np.ndarray, count: int, void: int) -> dict[str, float]:
+    """Pixel accuracy, and IoU averaged over the codes that occur, both over the pixels that are not Void."""
+    counted = targets != void
+    pairs = targets[counted].astype(int) * count + predicted[counted]
+    confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
+    hits = confusion.diagonal()
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    codes = [code for code in range(count) if code != void and union[code]]
+    iou = hits[codes] / union[codes]
+    return {"pixel_accuracy": float(hits.sum() / confusion.sum()), "mean_iou": float(iou.mean())}
+
+
+def measure(task: str, data: Path, seed: int, order: tuple[str, ...], precision: str) -> list[Row]:
+    """Train both ways in this order. Raises RuntimeError where they validated on different targets."""
+    rows: list[Row] = []
+    seen: list[np.ndarray] = []
+    for place, side in enumerate(order):
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            if side == "stock":
+                learn, seconds = train_stock(task, data, seed)
+            else:
+                learn, seconds = train_visionkit(task, data, seed, precision, Path(folder) / "run")
+            total = time.perf_counter() - started
+            probabilities, targets = predictions(learn)
+        seen.append(targets)
+        values = figures(task, probabilities, targets, data)
+        spent = {"fit_seconds": round(seconds, 1), "total_seconds": round(total, 1)}
+        rows.append({"task": task, "seed": seed, "side": side, "place": place + 1, **values, **spent})
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        print(f"RESULT {task:7s} seed {seed}  {side:9s}  {shown}  {seconds:.1f} s", flush=True)
+    if not np.array_equal(seen[0], seen[1]):
+        raise RuntimeError(f"{task}, seed {seed}: the two sides did not validate on the same images.")
+    return rows
+
+
+def column(rows: list[Row], task: str, side: str, name: str) -> list[float]:
+    """One figure of all seeds."""
+    return [row[name] for row in rows if row["task"] == task and row["side"] == side]
+
+
+def summary(rows: list[Row], task: str, name: str) -> Row:
+    """Mean and standard deviation over the seeds on both sides, and what they say of visionkit."""
+    values = {side: column(rows, task, side, name) for side in SIDES}
+    means = {side: mean(values[side]) for side in SIDES}
+    spread = {side: stdev(values[side]) if len(values[side]) > 1 else 0.0 for side in SIDES}
+    gain = (means["visionkit"] - means["stock"]) * (-1 if name == "error_rate" else 1)
+    verdict = "better" if gain > 0 else "equal" if gain == 0 else "worse"
+    if gain and abs(gain) <= max(spread.values()):
+        verdict += ", within the spread"
+    return {"task": task, "metric": name, "mean": means, "sd": spread, "gain": gain, "verdict": verdict}
+
+
+def main() -> None:
+    """Parse, measure, print, and write the JSON file where one is asked for."""
+    parser = argparse.ArgumentParser(description="Stock fastai and visionkit, side by side.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of camvid, planet, pets and weights")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", choices=list(PLANS), default=list(PLANS))
+    parser.add_argument("--precision", default="auto", help="of visionkit; the stock side trains in fp32")
+    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    args = parser.parse_args()
+
+    rows: list[Row] = []
+    for task in args.tasks:
+        for index, seed in enumerate(args.seeds):
+            rows += measure(task, args.data, seed, SIDES if index % 2 == 0 else SIDES[::-1], args.precision)
+            if args.out:
+                write(args.out, rows, args.precision)
+    for task in args.tasks:
+        for result in (summary(rows, task, name) for name in METRICS[task]):
+            both = [f"{side} {result['mean'][side]:.4f} ± {result['sd'][side]:.4f}" for side in SIDES]
+            print(f"{task:7s} {result['metric']:15s} {'  '.join(both)}  visionkit is {result['verdict']}")
+        stock, ours = (sum(column(rows, task, side, "fit_seconds")) for side in SIDES)
+        print(f"{task:7s} seconds of training and validation, visionkit / stock: {ours / stock:.2f}")
+
+
+def write(path: Path, rows: list[Row], precision: str) -> None:
+    """The results so far, with the versions that gave them."""
+    names = ("visionkit", "fastai", "torch", "torchvision")
+    about = {"date": str(date.today()), "cpus": os.cpu_count(), "python": platform.python_version()}
+    about |= {name: version(name) for name in names}
+    done = dict.fromkeys(row["task"] for row in rows)
+    summaries = [summary(rows, task, name) for task in done for name in METRICS[task]]
+    plans = {task: PLANS[task] for task in done}
+    content = {"about": about, "precision": precision, "plans": plans, "rows": rows, "summary": summaries}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
