@@ -34,8 +34,8 @@ VALID_PCT, THRESHOLD = 0.2, 0.2
 # One entry a size in sizes, freeze_epochs and epochs; lr is the peak rate of the first stage.
 PLANS: dict[str, dict[str, Any]] = {
     "camvid": {
-        "arch": "mobilenet_v2", "lr": 0.003, "lr_mult": 10.0, "bs": 10,
-        "sizes": (48,), "freeze_epochs": (2,), "epochs": (4,),
+        "arch": "squeezenet1_0", "lr": 0.004, "lr_mult": 10.0, "bs": 8,
+        "sizes": (40,), "freeze_epochs": (1,), "epochs": (4,),
     },
     "planet": {
         "arch": "squeezenet1_0", "lr": 0.005, "lr_mult": 100.0, "bs": 16,

@@ -16,8 +16,8 @@ _HEAD = """\
 #
 # A setting in a recipe's section beats the one in [training], and a flag on the command line beats both.
 # With --sample, the section [RECIPE.sample] beats [RECIPE]: samples are small and train from scratch.
-# A key that does not exist, or a value of the wrong type, is an error. Lists are separated by commas; an empty
-# value means "not set".
+# A key that does not exist, or a value of the wrong type, is an error. Lists are separated by commas; an
+# empty value means "not set".
 """
 
 

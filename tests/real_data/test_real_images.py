@@ -37,20 +37,8 @@ def test_pets(cli: Cli) -> None:
 
 
 def test_camvid(cli: Cli) -> None:
-    """From scratch; the most frequent code, Road, covers 32 % of the pixels."""
-    sizes = [
-        "--size",
-        60,
-        "--then",
-        "",
-        "--freeze-epochs",
-        0,
-        "--epochs",
-        6,
-        "--arch",
-        "resnet18",
-        "--no-pretrained",
-    ]
-    metrics = train(cli, "camvid", *sizes)
-    assert metrics["pixel_accuracy"] > 0.65
-    assert metrics["mean_iou"] > 0.2
+    """The most frequent code, Road, covers 32 % of the pixels."""
+    sizes = ["--size", 40, "--then", "", "--freeze-epochs", 1, "--epochs", 3, "--lr", 0.004, "--workers", 0]
+    metrics = train(cli, "camvid", *SQUEEZENET, *sizes)
+    assert metrics["pixel_accuracy"] > 0.6
+    assert metrics["mean_iou"] > 0.18

@@ -1,4 +1,6 @@
-"""Where data sets come from: fast.ai's archives, Kaggle, a folder that is there, or a sample drawn on demand."""
+"""Where data sets come from: fast.ai's archives, Kaggle, a folder that is there, or a sample drawn on
+demand.
+"""
 
 from __future__ import annotations
 

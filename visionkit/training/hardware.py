@@ -41,7 +41,9 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int:
-    """Processes that load images: beside a GPU one for each core (16 at most), beside the CPU a quarter of them."""
+    """Processes that load images: beside a GPU one for each core (16 at most), beside the CPU a quarter of
+    them.
+    """
     if workers != "auto":
         return workers
     cores = usable_cores()
@@ -49,10 +51,11 @@ def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int
 
 
 def share_cores(device: torch.device, workers: int) -> None:
-    """Leave the loader processes a core each: on a CPU, torch computes with the threads that are left, at least one.
+    """Leave the loader processes a core each: on a CPU, torch computes with the threads that are left, at
+    least one.
 
-    More busy threads than cores make a training many times slower, since all threads wait for each other after every
-    layer. `$OMP_NUM_THREADS` is respected where it is set.
+    More busy threads than cores make a training many times slower, since all threads wait for each other
+    after every layer. `$OMP_NUM_THREADS` is respected where it is set.
     """
     if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, usable_cores() - workers))
