@@ -124,18 +124,23 @@ def authenticated_client(page: str) -> Any:
             f"Kaggle's client cannot be imported ({error}): pip install kaggle six"
         ) from error
     except SystemExit:
-        raise VisionkitError(
-            f"there are no Kaggle credentials, or they are out of date. Make an API token at {HELP} and "
-            "put it into $KAGGLE_API_TOKEN or ~/.kaggle/access_token (or kaggle.json with the older key). "
-            f"The data set's page is {page}. Or name a folder that you have with --data, or try the drawn "
-            "one with --sample."
-        ) from None
+        raise VisionkitError(_no_credentials(page)) from None
     except HTTPError as error:
         raise VisionkitError(
             f"Kaggle refused the credentials ({error}). Make a new API token at {HELP}, or call again later."
         ) from error
-    except OSError as error:
+    except OSError as error:  # the client before 2.0 answers so where it finds no credentials
+        if "kaggle.json" in str(error):
+            raise VisionkitError(_no_credentials(page)) from None
         raise VisionkitError(
             f"Kaggle cannot be reached ({error}). Check the connection and call again."
         ) from error
     return api
+
+
+def _no_credentials(page: str) -> str:
+    return (
+        f"there are no Kaggle credentials, or they are out of date. Make an API token at {HELP} and put it "
+        "into $KAGGLE_API_TOKEN or ~/.kaggle/access_token (or kaggle.json with the older key). The data set's "
+        f"page is {page}. Or name a folder that you have with --data, or try the drawn one with --sample."
+    )
