@@ -142,5 +142,6 @@ def _no_credentials(page: str) -> str:
     return (
         f"there are no Kaggle credentials, or they are out of date. Make an API token at {HELP} and put it "
         "into $KAGGLE_API_TOKEN or ~/.kaggle/access_token (or kaggle.json with the older key). The data "
-        f"set's page is {page}. Or name a folder that you have with --data, or try the drawn one with --sample."
+        f"set's page is {page}. Or name a folder that you have with --data, or try the drawn one with "
+        "--sample."
     )
