@@ -35,20 +35,20 @@ class CamvidSettings(TrainSettings):
 
 def datablock(path: Path, settings: CamvidSettings) -> DataBlock:
     """Frames with their masks, `valid.txt` for validation; image and mask are flipped and warped together."""
-    from fastai.vision.all import DataBlock, ImageBlock, Resize, aug_transforms
+    import fastai.vision.all as fv
 
     from visionkit.data.images import image_files
     from visionkit.data.masks import IndexMaskBlock, frame_size, read_codes
     from visionkit.data.splits import validation_list
 
     frames = image_files(path / "images")
-    return DataBlock(
-        blocks=(ImageBlock, IndexMaskBlock(read_codes(path / "codes.txt"))),
+    return fv.DataBlock(
+        blocks=(fv.ImageBlock, IndexMaskBlock(read_codes(path / "codes.txt"))),
         get_items=lambda _: frames,
         get_y=lambda frame: path / "labels" / f"{frame.stem}_P.png",
         splitter=validation_list(path / "valid.txt"),
-        item_tfms=Resize(frame_size(frames[0], settings.size), method="squish"),
-        batch_tfms=aug_transforms(),
+        item_tfms=fv.Resize(frame_size(frames[0], settings.size), method="squish"),
+        batch_tfms=fv.aug_transforms(),
     )
 
 
@@ -63,15 +63,7 @@ recipe = Recipe(
     settings=CamvidSettings,
     sample=Sample(
         "visionkit.sources.samples.camvid:draw",
-        {
-            "size": 48,
-            "then": (),
-            "epochs": (6,),
-            "freeze_epochs": (0,),
-            "lr": 0.005,
-            "arch": "resnet18",
-            "pretrained": False,
-        },
+        {"size": 48, "epochs": (6,), "lr": 0.005},
     ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -32,26 +32,17 @@ class PetsSettings(ClassifierSettings):
 
 def datablock(path: Path, settings: PetsSettings) -> DataBlock:
     """Photos in `images/`, labelled by what stands before the last underscore and number of their names."""
-    from fastai.vision.all import (
-        CategoryBlock,
-        DataBlock,
-        ImageBlock,
-        RandomSplitter,
-        RegexLabeller,
-        Resize,
-        aug_transforms,
-        using_attr,
-    )  # fmt: skip
+    import fastai.vision.all as fv
 
     from visionkit.data.images import image_files
 
-    return DataBlock(
-        blocks=(ImageBlock, CategoryBlock),
+    return fv.DataBlock(
+        blocks=(fv.ImageBlock, fv.CategoryBlock),
         get_items=lambda folder: image_files(folder / "images"),
-        get_y=using_attr(RegexLabeller(r"^(.+)_\d+\.[^.]+$"), "name"),
-        splitter=RandomSplitter(settings.valid_pct, seed=settings.seed),
-        item_tfms=Resize(settings.presize or 2 * settings.size),
-        batch_tfms=aug_transforms(size=settings.size, min_scale=0.75),
+        get_y=fv.using_attr(fv.RegexLabeller(r"^(.+)_\d+\.[^.]+$"), "name"),
+        splitter=fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
+        item_tfms=fv.Resize(settings.presize or 2 * settings.size),
+        batch_tfms=fv.aug_transforms(size=settings.size, min_scale=0.75),
     )
 
 
@@ -66,15 +57,7 @@ recipe = Recipe(
     settings=PetsSettings,
     sample=Sample(
         "visionkit.sources.samples.pets:draw",
-        {
-            "size": 64,
-            "epochs": (10,),
-            "freeze_epochs": (0,),
-            "bs": 16,
-            "lr": 0.004,
-            "arch": "resnet18",
-            "pretrained": False,
-        },
+        {"size": 64, "epochs": (10,), "bs": 16, "lr": 0.004},
     ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

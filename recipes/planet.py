@@ -35,29 +35,25 @@ class PlanetSettings(MultiLabelSettings):
 
 def datablock(path: Path, settings: PlanetSettings) -> DataBlock:
     """Chips with the tags of their rows; a chip looks the same from all eight directions."""
-    from fastai.vision.all import (
-        DataBlock,
-        ImageBlock,
-        MultiCategoryBlock,
-        RandomSplitter,
-        Resize,
-        aug_transforms,
-    )
+    import fastai.vision.all as fv
 
     from visionkit.data.tags import read_tags
 
     kaggle = (path / "train_v2.csv").is_file()
-    chips = read_tags(
-        path / ("train_v2.csv" if kaggle else "labels.csv"), path / ("train-jpg" if kaggle else "train")
-    )
-    return DataBlock(
-        blocks=(ImageBlock, MultiCategoryBlock(vocab=sorted({tag for chip in chips for tag in chip.tags}))),
+    table, folder = ("train_v2.csv", "train-jpg") if kaggle else ("labels.csv", "train")
+    chips = read_tags(path / table, path / folder)
+    vocab = sorted({tag for chip in chips for tag in chip.tags})
+    return fv.DataBlock(
+        blocks=(
+            fv.ImageBlock,
+            fv.MultiCategoryBlock(vocab=vocab),
+        ),
         get_items=lambda _: chips,
         get_x=attrgetter("path"),
         get_y=attrgetter("tags"),
-        splitter=RandomSplitter(settings.valid_pct, seed=settings.seed),
-        item_tfms=Resize(settings.size),
-        batch_tfms=aug_transforms(flip_vert=True, max_lighting=0.1, max_zoom=1.05, max_warp=0.0),
+        splitter=fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
+        item_tfms=fv.Resize(settings.size),
+        batch_tfms=fv.aug_transforms(flip_vert=True, max_lighting=0.1, max_zoom=1.05, max_warp=0.0),
     )
 
 
@@ -75,16 +71,7 @@ recipe = Recipe(
     settings=PlanetSettings,
     sample=Sample(
         "visionkit.sources.samples.planet:draw",
-        {
-            "size": 64,
-            "epochs": (10,),
-            "freeze_epochs": (0,),
-            "dropout": 0.0,
-            "bs": 16,
-            "lr": 0.003,
-            "arch": "resnet18",
-            "pretrained": False,
-        },
+        {"size": 64, "epochs": (10,), "dropout": 0.0, "bs": 16, "lr": 0.003},
     ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TaskName = Literal["single-label", "multi-label", "segmentation"]
 
 
+SMALL = {"then": (), "freeze_epochs": (0,), "arch": "resnet18", "pretrained": False}
+
+
 @dataclass(frozen=True)
 class Sample:
     """A small synthetic data set in the layout of the real one, and the settings that suit it.
@@ -28,11 +31,16 @@ class Sample:
     Args:
         draw: `draw(folder, seed)` fills an empty folder; a function, or its place as
             "package.module:function".
-        settings: overrides of the recipe's defaults while `--sample` is in force.
+        own: overrides of the recipe's defaults while `--sample` is in force, besides `SMALL`.
     """
 
     draw: Callable[[Path, int], None] | str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All overrides: samples are small, and train a small network from scratch at one size."""
+        return {**SMALL, **self.own}
 
     def __call__(self, folder: Path, seed: int) -> None:
         """Fill the empty `folder`; the same seed gives the same files."""

@@ -91,11 +91,7 @@ def test_ctrl_c_leaves_an_interrupted_run(pets: Path, tmp_path: Path) -> None:
 def test_unexpected_errors_are_one_message_and_debug_shows_more(pets: Path, tmp_path: Path) -> None:
     recipe = Path(__file__).parents[2] / "recipes" / "pets.py"
     broken = tmp_path / "broken.py"
-    broken.write_text(
-        recipe.read_text().replace(
-            "from fastai.vision.all import (", "1 / 0\n    from fastai.vision.all import ("
-        )
-    )
+    broken.write_text(recipe.read_text().replace("import fastai.vision.all as fv", "1 / 0"))
     call = [*RUN, str(broken), "--data", str(pets), *TRAIN]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr and "--debug" in done.stderr

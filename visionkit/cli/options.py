@@ -12,7 +12,6 @@ import typer
 from typer.core import TyperCommand
 
 from visionkit.recipe import Recipe
-from visionkit.settings import TrainSettings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -31,20 +30,19 @@ class ManyValuesCommand(TyperCommand):
     many: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, self._joined(args))
+        return super().parse_args(ctx, self._repeated(args))
 
-    def _joined(self, args: list[str]) -> list[str]:
-        joined: list[str] = []
-        gathering = False
+    def _repeated(self, args: list[str]) -> list[str]:
+        """`--then 192 256` as `--then 192 --then 256`."""
+        repeated: list[str] = []
+        option = ""
         for arg in args:
-            if gathering and not arg.startswith("-"):
-                joined[-1] = f"{joined[-1]},{arg}" if not joined[-1].startswith("--") else joined[-1]
-                if joined[-1].startswith("--"):
-                    joined.append(arg)
-            else:
-                joined.append(arg)
-                gathering = arg in self.many
-        return joined
+            if arg.startswith("-"):
+                option = arg if arg in self.many else ""
+            elif option and repeated[-1] != option:
+                repeated.append(option)
+            repeated.append(arg)
+        return repeated
 
 
 def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
@@ -160,6 +158,3 @@ def _metavar(field: FieldInfo) -> str:
         elif kind is not types.NoneType:
             parts.append(names.get(kind, "TEXT"))
     return "|".join(dict.fromkeys(parts))
-
-
-__all__ = ["TrainSettings", "recipe_command"]
