@@ -70,7 +70,16 @@ def test_ctrl_c_leaves_an_interrupted_run(pets: Path, tmp_path: Path) -> None:
         "--out",
         "run",
     ]
-    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen(
+        call,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where CI runs in the background
+    )
     history = tmp_path / "run" / "history.csv"
     try:
         deadline = time.monotonic() + 120

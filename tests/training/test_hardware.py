@@ -55,3 +55,27 @@ def test_autocast_computes_in_bf16_and_is_left() -> None:
     callback.leave()
     callback.leave()
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_threads_are_shared_out_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(hardware, "usable_cores", lambda: 4)
+    before = torch.get_num_threads()
+    with hardware.shared_cores(CPU, workers=3):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with hardware.shared_cores(CPU, workers=3):
+        assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("cores", "beside_cpu", "beside_gpu"), [(1, 1, 1), (2, 1, 2), (8, 2, 8), (64, 16, 16)]
+)
+def test_workers_follow_the_cores(
+    cores: int, beside_cpu: int, beside_gpu: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "usable_cores", lambda: cores)
+    assert hardware.resolve_workers("auto", CPU) == beside_cpu
+    assert hardware.resolve_workers("auto", GPU) == beside_gpu
+    assert hardware.resolve_workers(3, CPU) == 3

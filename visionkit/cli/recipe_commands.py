@@ -122,16 +122,16 @@ def lr_find(
 
     from visionkit.reporting.curves import rate_curve
     from visionkit.reporting.style import save_figure
-    from visionkit.training.hardware import resolve_device, resolve_workers, share_cores
+    from visionkit.training.hardware import resolve_device, resolve_workers, shared_cores
     from visionkit.training.learner import build_learner
     from visionkit.training.rates import suggest_rates
 
     device = resolve_device(call.settings.device)
     dataset = call.dataset(data, sample)
-    share_cores(device, resolve_workers(call.settings.workers, device))
     set_seed(call.settings.seed)
-    learn = build_learner(recipe, dataset.dataloaders(call.settings.size, device), call.settings, quiet=True)
-    test = suggest_rates(learn)
+    with shared_cores(device, resolve_workers(call.settings.workers, device)):
+        dls = dataset.dataloaders(call.settings.size, device)
+        test = suggest_rates(build_learner(recipe, dls, call.settings, quiet=True))
     title = f"{recipe.name}: learning-rate search, {call.settings.arch} at {call.settings.size} px"
     save_figure(rate_curve(test, title), target, dataset.synthetic)
     for name, rate in test.suggestions.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -50,15 +52,21 @@ def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int
     return max(1, cores // 4) if device.type == "cpu" else min(cores, 16)
 
 
-def share_cores(device: torch.device, workers: int) -> None:
-    """Leave the loader processes a core each: on a CPU, torch computes with the threads that are left, at
-    least one.
+@contextmanager
+def shared_cores(device: torch.device, workers: int) -> Iterator[None]:
+    """Leave the loader processes a core each meanwhile: on a CPU, torch computes with the threads that are
+    left.
 
-    More busy threads than cores make a training many times slower, since all threads wait for each other
-    after every layer. `$OMP_NUM_THREADS` is respected where it is set.
+    At least one is. More busy threads than cores make a training many times slower, since all threads wait
+    for each other after every layer. `$OMP_NUM_THREADS` is respected where it is set.
     """
+    before = torch.get_num_threads()
     if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, usable_cores() - workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def usable_cores() -> int:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from fastai.callback.schedule import Learner as _scheduled  # noqa: F401  (patches fit_one_cycle into Learner)
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
@@ -25,8 +26,9 @@ from visionkit.training.hardware import (
     resolve_device,
     resolve_precision,
     resolve_workers,
-    share_cores,
+    shared_cores,
 )
+from visionkit.training.interruption import Interruption
 from visionkit.training.learner import build_learner, normalize
 from visionkit.training.progress import PlainReporter, Reporter
 from visionkit.training.rates import suggest_rates
@@ -64,53 +66,66 @@ def train(
         VisionkitError: data or weights that cannot be fetched.
         KeyboardInterrupt: after the run folder was marked as interrupted.
     """
-    reporter = reporter or PlainReporter()
     started = time.perf_counter()
+    reporter = reporter or PlainReporter()
     folder = new_run_folder(recipe.name, Path(runs_root), Path(out) if out is not None else None)
     device = resolve_device(settings.device)
-    precision = resolve_precision(settings.precision, device)
+    resolve_precision(settings.precision, device)  # wrong options are refused before anything is fetched
     find_architecture(settings.arch)
-    path = locate(recipe, data, sample, settings.seed, store, reporter.note)
-    dataset = Dataset.open(recipe, settings, path.folder, path.synthetic)
+    place = locate(recipe, data, sample, settings.seed, store, reporter.note)
+    dataset = Dataset.open(recipe, settings, place.folder, place.synthetic)
+    with shared_cores(device, resolve_workers(settings.workers, device)):
+        return _train_dataset(dataset, device, folder, reporter, started)
 
-    share_cores(device, resolve_workers(settings.workers, device))
+
+def _train_dataset(
+    dataset: Dataset, device: torch.device, folder: Path, reporter: Reporter, started: float
+) -> Run:
+    """Build the learner, make the run folder and train; the folder tells how it ended."""
+    settings = dataset.settings
+    precision = resolve_precision(settings.precision, device)
     set_seed(settings.seed)
     dls = dataset.dataloaders(settings.size, device)
     learn = build_learner(
-        recipe, dls, settings, quiet=True, report=lambda loaded: reporter.note(f"weights    {loaded}")
+        dataset.recipe, dls, settings, quiet=True, report=lambda loaded: reporter.note(f"weights    {loaded}")
     )
     stages = plan_stages(settings, learn.starts_pretrained)
     reporter.note(_announcement(dataset, stages, learn, device_name(device), precision, folder))
-
     run = Run.create(folder, _description(dataset, stages, device_name(device), precision))
     learn.path = run.path
-    recording = Recording(run.path, reporter)
-    learn.add_cb(recording)
     try:
-        for stage in stages:
-            _train_stage(learn, dataset, stage, recording, reporter)
-        metrics = recording.epochs[-1].metrics
-        run.update(
-            metrics=metrics,
-            seconds=round(time.perf_counter() - started, 2),
-            images_per_s=round(recording.trained_images / max(recording.training_seconds, 1e-9), 1),
-        )
-        write_bundle(
-            run.path / "model", learn, dataset, settings.replaced(size=stages[-1].size, then=()), metrics
-        )
-        plot_run(run, learn, dataset)
-        run.update(status="done", seconds=round(time.perf_counter() - started, 2))
+        with Interruption() as interruption:
+            learn.add_cb(interruption)
+            _train_stages(run, learn, dataset, stages, reporter)
+        run.update(status="done")
     except KeyboardInterrupt:
-        run.update(status="interrupted", seconds=round(time.perf_counter() - started, 2))
+        run.update(status="interrupted")
         raise
     except BaseException as error:
         run.update(status="failed", error=f"{type(error).__name__}: {error}")
         raise
     finally:
+        run.update(seconds=round(time.perf_counter() - started, 2))
         for callback in learn.cbs:
             if isinstance(callback, Autocast):
                 callback.leave()
     return run
+
+
+def _train_stages(
+    run: Run, learn: Learner, dataset: Dataset, stages: list[Stage], reporter: Reporter
+) -> None:
+    """Train through `stages`; write history, metrics, model and plots."""
+    recording = Recording(run.path, reporter)
+    learn.add_cb(recording)
+    for stage in stages:
+        _train_stage(learn, dataset, stage, recording, reporter)
+    metrics = recording.epochs[-1].metrics
+    images_per_s = recording.trained_images / max(recording.training_seconds, 1e-9)
+    run.update(metrics=metrics, images_per_s=round(images_per_s, 1))
+    last = dataset.settings.replaced(size=stages[-1].size, then=())
+    write_bundle(run.path / "model", learn, dataset, last, metrics)
+    plot_run(run, learn, dataset)
 
 
 def _train_stage(
