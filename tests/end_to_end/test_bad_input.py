@@ -143,6 +143,7 @@ OPTIONS: list[tuple[list[object], list[str]]] = [
     (["--lr", -1], ["--lr", "greater than 0"]),
     (["--epochs", "2,3"], ["epochs", "3 numbers (1, 2, 3)", "1 size (32)"]),
     (["--arch", "resnet43"], ["resnet43", "resnet34"]),
+    (["--arch", "vit_b_32"], ["vit_b_32", "224 px only", "32"]),
     (["--device", "cuda:7"], ["--device", "cuda:7"]),
     (["--precision", "fp16", "--device", "cpu"], ["--precision", "fp16", "GPU"]),
     (["--precision", "fp8"], ["--precision", "'fp8'", "bf16"]),

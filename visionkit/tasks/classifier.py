@@ -10,6 +10,7 @@ from fastai.vision.learner import create_head, vision_learner
 from torch import Tensor
 from torchvision.models import VisionTransformer
 
+from visionkit.errors import UsageError
 from visionkit.models.weights import LoadReport, load_fitting
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def classifier_learner(
     state: Mapping[str, Tensor] | None,
     report: Callable[[LoadReport], None],
     dropout: float = 0.5,
+    sizes: tuple[int, ...] = (),
     **kwargs: Any,
 ) -> Learner:
     """Fastai's `vision_learner` on the body of `arch`, frozen where it starts from `state`.
@@ -35,7 +37,11 @@ def classifier_learner(
         state: weights of the whole network; without them the body is random and nothing is frozen.
         report: called with what of `state` fitted.
         dropout: before the head's last layer; half of it before the one above.
+        sizes: the sizes that will be trained at, in pixels.
         kwargs: passed on to `vision_learner`.
+
+    Raises:
+        UsageError: a vision transformer cannot take one of `sizes`.
     """
     if arch.library == "timm":
         learn = vision_learner(dls, arch.name, pretrained=False, normalize=False, ps=dropout, **kwargs)
@@ -44,6 +50,11 @@ def classifier_learner(
             learn.freeze()
         return learn
     model = arch.build()
+    if isinstance(model, VisionTransformer) and any(size != model.image_size for size in sizes):
+        raise UsageError(
+            f"--arch {arch.name}: takes images of {model.image_size} px only, and the sizes are "
+            f"{', '.join(map(str, sizes))}. Set --size {model.image_size} without --then, or take another --arch."
+        )
     if state is not None:
         report(load_fitting(model, state))
     head = (

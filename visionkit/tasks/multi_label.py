@@ -52,7 +52,9 @@ class MultiLabel(Task):
     def learner(
         self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any
     ) -> Learner:
-        return classifier_learner(dls, arch, dropout=getattr(settings, "dropout", 0.5), **kwargs)
+        return classifier_learner(
+            dls, arch, dropout=getattr(settings, "dropout", 0.5), sizes=settings.sizes, **kwargs
+        )
 
     def predicted(self, activations: Tensor, settings: TrainSettings) -> Tensor:
         return (activations > self._threshold(settings)).long()

@@ -58,7 +58,9 @@ class SingleLabel(Task):
     def learner(
         self, dls: DataLoaders, arch: Architecture, settings: TrainSettings, **kwargs: Any
     ) -> Learner:
-        return classifier_learner(dls, arch, dropout=getattr(settings, "dropout", 0.5), **kwargs)
+        return classifier_learner(
+            dls, arch, dropout=getattr(settings, "dropout", 0.5), sizes=settings.sizes, **kwargs
+        )
 
     def predicted(self, activations: Tensor, settings: TrainSettings) -> Tensor:
         return activations.argmax(dim=1)
