@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "visionkit.recipes"
 
 
+@cache  # scanning the installed packages for entry points takes tens of milliseconds
 def _modules() -> dict[str, str]:
     """Recipe name -> module, without importing any; visionkit's own come first and cannot be replaced."""
     package = import_module(
