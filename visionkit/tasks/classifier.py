@@ -53,8 +53,8 @@ def classifier_learner(
     if isinstance(model, VisionTransformer) and any(size != model.image_size for size in sizes):
         only, asked = model.image_size, ", ".join(map(str, sizes))
         raise UsageError(
-            f"--arch {arch.name}: takes images of {only} px only, and the sizes are {asked}. Set --size {only} "
-            "without --then, or take another --arch."
+            f"--arch {arch.name}: takes images of {only} px only, and the sizes are {asked}. "
+            f"Set --size {only} without --then, or take another --arch."
         )
     if state is not None:
         report(load_fitting(model, state))
