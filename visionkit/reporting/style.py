@@ -58,9 +58,7 @@ def save_figure(figure: Figure, path: Path, synthetic: bool = False) -> None:
     such.
     """
     if synthetic:
-        figure.text(
-            0.995, 0.995, "synthetic sample data", ha="right", va="top", fontsize=8, color="#777777"
-        )
+        figure.text(0.995, 0.995, "synthetic sample data", ha="right", va="top", fontsize=8, color="#777777")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     figure.savefig(beside, format="png", dpi=DPI)
