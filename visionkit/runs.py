@@ -12,19 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from visionkit.atomic import write_atomically
 from visionkit.errors import UsageError, VisionkitError, nearest
 
 RUN_FILE, HISTORY_FILE, BATCHES_FILE = "run.json", "history.csv", "batches.csv"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` beside `path`, flush it to the disk and rename it over: never half-written."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 class Run:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file, save_file
 
+from visionkit.atomic import write_atomically
 from visionkit.errors import VisionkitError
 from visionkit.models.architectures import find_architecture
-from visionkit.runs import write_atomically
 from visionkit.versions import versions
 
 if TYPE_CHECKING:

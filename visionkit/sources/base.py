@@ -1,21 +1,67 @@
-"""What every source can do."""
+"""What every source can do, and the store that it fetches into."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from visionkit.progress import PlainProgress, Progress
+
+DEFAULT_STORE = Path("~/.visionkit")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may unpack to before it is taken for a bomb.
+
+    Args:
+        size: bytes of all members together.
+        ratio: bytes of all members together for each byte of the archive.
+    """
+
+    size: int = 200 * 10**9
+    ratio: float = 200.0
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder that data sets are fetched into, how far unpacking may go, and who is told.
+
+    Args:
+        root: made where it is not there yet.
+        progress: hears of downloads and unpacking.
+        limits: for archives.
+    """
+
+    root: Path = field(default_factory=lambda: DEFAULT_STORE.expanduser())
+    progress: Progress = field(default_factory=PlainProgress)
+    limits: Limits = field(default_factory=Limits)
 
 
 class Source(Protocol):
     """A place that a data set can be fetched from."""
 
     @property
+    def name(self) -> str:
+        """What `--data` and `visionkit data` call it, such as "fastai:PETS"."""
+
+    @property
     def url(self) -> str:
         """The page that tells people about the data set, or the file itself."""
 
-    def fetch(self, store: Path, note: Callable[[str], None]) -> Path:
-        """The data set's folder, fetched into `store` where it is not there yet.
+    @property
+    def licence(self) -> str:
+        """Under which terms the data may be used; empty where visionkit does not know."""
+
+    def folder(self, root: Path) -> Path:
+        """Where the data set is, or will be, with `root` as the store's folder. Nothing is looked at."""
+
+    def is_there(self, root: Path) -> bool:
+        """Whether the data set is on the disk as a whole."""
+
+    def fetch(self, store: Store) -> Path:
+        """The data set's folder, fetched where it is not there yet. Call `fetched`, which locks it.
 
         Raises:
             VisionkitError: it cannot be fetched; the message says what to do.

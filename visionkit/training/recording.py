@@ -10,7 +10,8 @@ from typing import Any
 
 from fastai.callback.core import Callback
 
-from visionkit.runs import BATCHES_FILE, HISTORY_FILE, write_atomically
+from visionkit.atomic import write_atomically
+from visionkit.runs import BATCHES_FILE, HISTORY_FILE
 from visionkit.training.progress import EpochResult, Reporter
 from visionkit.training.stages import Stage
 

@@ -1,0 +1,1 @@
+"""Looking for what is wrong with a data set: files, labels, masks, duplicates and leaks."""

@@ -1,0 +1,77 @@
+"""What long work says while it runs: notes, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal, Protocol
+
+Unit = Literal["bytes", "files", "images"]
+Advance = Callable[[int], None]
+"""Tells that so many more units are done."""
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(Protocol):
+    """Receives what long work says; the command line shows it as bars or lines."""
+
+    def note(self, text: str) -> None:
+        """Something worth reading: one or more lines."""
+
+    def track(self, label: str, total: int | None, unit: Unit) -> AbstractContextManager[Advance]:
+        """Work of `total` units (None where nobody knows) begins; what it yields is called as it advances."""
+
+
+class Silence:
+    """Says nothing."""
+
+    def note(self, text: str) -> None:
+        """Says nothing."""
+
+    @contextmanager
+    def track(self, label: str, total: int | None, unit: Unit) -> Iterator[Advance]:
+        yield lambda count: None
+
+
+class PlainProgress:
+    """Plain lines on standard output; work that takes longer gets a line every ten seconds."""
+
+    def note(self, text: str) -> None:
+        print(text, flush=True)
+
+    @contextmanager
+    def track(self, label: str, total: int | None, unit: Unit) -> Iterator[Advance]:
+        done, said = 0, time.monotonic()
+
+        def advance(count: int) -> None:
+            nonlocal done, said
+            done += count
+            now = time.monotonic()
+            if now - said >= SECONDS_BETWEEN_LINES:
+                said = now
+                self.note(f"           {label}: {amount(done, total, unit)}")
+
+        yield advance
+
+
+def amount(done: int, total: int | None, unit: Unit) -> str:
+    """How far the work is, such as "1.2 GB of 3.0 GB (40 %)" or "1,200 images"."""
+    if not total:
+        return quantity(done, unit)
+    return f"{quantity(done, unit)} of {quantity(total, unit)} ({100 * done // total} %)"
+
+
+def quantity(count: int, unit: Unit) -> str:
+    """A count with its unit, such as "3.0 GB" (1 GB is 1,000,000,000 bytes) or "1 image"."""
+    if unit != "bytes":
+        return f"{count:,} {unit[:-1] if count == 1 else unit}"
+    size = float(count)
+    for name in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            break
+        size /= 1000
+    else:
+        name = "TB"
+    return f"{count} bytes" if name == "bytes" else f"{size:.1f} {name}"

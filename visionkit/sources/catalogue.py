@@ -1,0 +1,165 @@
+"""What was fetched: one small record a data set, so that it can be listed and removed by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from visionkit.atomic import write_atomically
+from visionkit.errors import UsageError, VisionkitError, nearest
+from visionkit.sources.base import Source, Store
+
+RECORDS = "catalogue"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set on the disk.
+
+    Args:
+        name: the source's name, such as "fastai:PETS".
+        folder: where it is.
+        url: where it came from.
+        licence: its terms; empty where visionkit does not know them.
+        files: how many files it has.
+        bytes: how much they hold together.
+        fetched: when, in ISO 8601.
+    """
+
+    name: str
+    folder: str
+    url: str
+    licence: str
+    files: int
+    bytes: int
+    fetched: str
+
+
+def fetched(source: Source, store: Store) -> Path:
+    """The folder of `source`, fetched where it is not there yet; a lock keeps other processes out meanwhile.
+
+    Raises:
+        VisionkitError: it cannot be fetched; the message says what to do.
+    """
+    if not source.is_there(store.root):
+        folder = source.folder(store.root)
+        with _locked(folder, store):
+            path = source.fetch(store)
+    else:
+        path = source.fetch(store)
+    with suppress(OSError):  # a store that cannot be written to serves all the same
+        if not _record_file(store.root, source.name).is_file():
+            _write(store.root, entry(source, path))
+    return path
+
+
+def entry(source: Source, folder: Path, licence: str | None = None) -> Entry:
+    """What there is to say about the fetched data set in `folder`."""
+    files, size = _measure(folder)
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    terms = source.licence if licence is None else licence
+    return Entry(source.name, str(folder), source.url, terms, files, size, now)
+
+
+def entries(root: Path) -> list[Entry]:
+    """The data sets that were fetched and are still there, by name; drawn samples among them."""
+    found = []
+    for file in sorted((root / RECORDS).glob("*.json")):
+        with suppress(OSError, ValueError, TypeError):
+            record = Entry(**json.loads(file.read_text(encoding="utf-8")))
+            if Path(record.folder).is_dir():
+                found.append(record)
+    for folder in sorted((root / "samples").glob("[!.]*/")):
+        files, size = _measure(folder)
+        drawn = datetime.fromtimestamp(folder.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+        found.append(
+            Entry(f"sample:{folder.name}", str(folder), "", "drawn by visionkit", files, size, drawn)
+        )
+    return sorted(found, key=lambda record: record.name)
+
+
+def find_entry(root: Path, name: str) -> Entry:
+    """The fetched data set called `name`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = {record.name: record for record in entries(root)}
+    if name not in known:
+        hint = nearest(name, list(known)) if known else ""
+        raise UsageError(f"there is no data set {name!r} in {root}.{hint} See visionkit data --list.")
+    return known[name]
+
+
+def remove(root: Path, record: Entry) -> None:
+    """Delete a fetched data set and its record; a running fetch of it is waited for.
+
+    The folder is renamed first, so that a removal that is killed leaves nothing that looks whole.
+
+    Raises:
+        VisionkitError: it cannot be deleted.
+    """
+    folder = Path(record.folder)
+    doomed = folder.with_name(f".{folder.name}.removed-{os.getpid()}")
+    try:
+        with _locked(folder, Store(root)):
+            folder.rename(doomed)
+            _record_file(root, record.name).unlink(missing_ok=True)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise VisionkitError(f"{folder}: cannot be removed ({error}).") from error
+
+
+@contextmanager
+def _locked(folder: Path, store: Store) -> Iterator[None]:
+    """Hold the lock of `folder`, which lies beside it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            store.progress.note(f"waiting    another process fetches into {folder}")
+            lock.acquire()
+    except OSError as error:
+        raise VisionkitError(
+            f"{folder}: cannot be written ({error}). Name another folder as `data` in the [paths] section of "
+            "settings.ini."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _record_file(root: Path, name: str) -> Path:
+    """Where the record is: a readable name, and a hash because different names may read the same."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:80]
+    return root / RECORDS / f"{readable}-{sha256(name.encode()).hexdigest()[:8]}.json"
+
+
+def _write(root: Path, record: Entry) -> None:
+    file = _record_file(root, record.name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(asdict(record), indent=2) + "\n")
+
+
+def _measure(folder: Path) -> tuple[int, int]:
+    """How many files are in `folder`, and their bytes."""
+    count = size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_size
+                count += 1
+    return count, size
