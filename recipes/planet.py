@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from visionkit.recipe import Recipe, Sample
 from visionkit.settings import LearningRate, MultiLabelSettings
-from visionkit.sources import KaggleCompetition
+from visionkit.sources.kaggle import KaggleCompetition, KaggleMirror
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
@@ -65,7 +65,13 @@ recipe = Recipe(
     headline="F2 0.9313 (fast.ai course v3)",
     source=KaggleCompetition(
         "planet-understanding-the-amazon-from-space",
-        (("train-jpg.tar.7z", "train-jpg"), ("train_v2.csv.zip", "train_v2.csv")),
+        files=("train-jpg", "train_v2.csv"),
+        test=("test-jpg", "test-jpg-additional", "test_v2_file_mapping.csv", "sample_submission_v2.csv"),
+        mirror=KaggleMirror(
+            "nikitarom/planets-dataset",
+            (("train_classes.csv", "train_v2.csv"), ("sample_submission.csv", "sample_submission_v2.csv")),
+        ),
+        licence="competition rules",
     ),
     datablock=datablock,
     settings=PlanetSettings,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # spinning threads make two busy cores far slower
 os.environ["MPLBACKEND"] = "agg"
+os.environ["HOME"] = tempfile.mkdtemp(prefix="visionkit-home-")  # tests leave the user's own data alone
+atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 from collections.abc import Callable
 from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TextIO
 
 Unit = Literal["bytes", "files", "images"]
 Advance = Callable[[int], None]
@@ -36,10 +36,13 @@ class Silence:
 
 
 class PlainProgress:
-    """Plain lines on standard output; work that takes longer gets a line every ten seconds."""
+    """Plain lines on standard output, or to `stream`; work that takes long gets a line every ten seconds."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream
 
     def note(self, text: str) -> None:
-        print(text, flush=True)
+        print(text, file=self.stream, flush=True)
 
     @contextmanager
     def track(self, label: str, total: int | None, unit: Unit) -> Iterator[Advance]:
@@ -67,11 +70,7 @@ def quantity(count: int, unit: Unit) -> str:
     """A count with its unit, such as "3.0 GB" (1 GB is 1,000,000,000 bytes) or "1 image"."""
     if unit != "bytes":
         return f"{count:,} {unit[:-1] if count == 1 else unit}"
-    size = float(count)
-    for name in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size /= 1000
-    else:
-        name = "TB"
-    return f"{count} bytes" if name == "bytes" else f"{size:.1f} {name}"
+    for power, name in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.1f} {name}"
+    return f"{count} bytes"

@@ -87,7 +87,8 @@ class Recipe:
         """Fastai's DataLoaders at `size`, from a checked data set.
 
         Args:
-            data: the data set's folder; without it the recipe's source is fetched.
+            data: the data set's folder, or the name of a source such as "fastai:PETS"; without it the
+                recipe's own source is fetched.
             sample: draw and use the synthetic sample instead.
             options: any setting of the recipe, such as `size=128`.
         """
@@ -96,7 +97,7 @@ class Recipe:
 
         settings = self.resolved(sample, **options)
         place = locate(self, data, sample, settings.seed)
-        return Dataset.open(self, settings, place.folder, place.synthetic).dataloaders(settings.size)
+        return Dataset.open(self, settings, place.folder).dataloaders(settings.size)
 
     def learner(self, dls: DataLoaders, **options: Any) -> Learner:
         """Fastai's Learner for `dls` of this recipe, with the task's loss and metrics.

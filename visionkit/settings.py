@@ -26,15 +26,16 @@ def _none_if_empty(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def setting(help: str, panel: str, **limits: Any) -> Any:
-    """Pydantic's `Field` with the help text and the panel that the command line shows it in."""
-    return Field(description=help, json_schema_extra={"panel": panel}, **limits)
+def setting(help: str, panel: str, metavar: str = "", **limits: Any) -> Any:
+    """Pydantic's `Field` with the help text, and the panel and placeholder of the command line's help."""
+    return Field(description=help, json_schema_extra={"panel": panel, "metavar": metavar}, **limits)
 
 
 PositiveInts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_split), Field(min_length=1)]
 LearningRate = float | Literal["auto"]
 OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
+OptionalFolds = Annotated[Annotated[int, Field(ge=2)] | None, BeforeValidator(_none_if_empty)]
 OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_if_empty)]
 
 
@@ -77,6 +78,32 @@ class TrainSettings(BaseModel):
     valid_pct: Annotated[
         float, setting("Part held out for validation where the data set names none.", "Data", gt=0, lt=1)
     ] = 0.2
+    split: Annotated[
+        str,
+        setting(
+            "Who validates: recipe, random, stratified (by label or tags), folder (train/ and valid/), a "
+            "list of images, or a run.",
+            "Data",
+            "KIND|FILE|RUN",
+            min_length=1,
+        ),
+    ] = "recipe"
+    group_by: Annotated[
+        str,
+        setting(
+            "Regular expression on an image's path: images for which it finds the same stay together.",
+            "Data",
+            "REGEX",
+        ),
+    ] = ""
+    folds: Annotated[
+        OptionalFolds, setting("Cut the images into so many folds, one of which validates.", "Data")
+    ] = None
+    fold: Annotated[int, setting("Which of the folds validates, from 1.", "Data", ge=1)] = 1
+    skip: Annotated[
+        OptionalPath,
+        setting("List of files to leave out, one a line, as visionkit check --exclude writes it.", "Data"),
+    ] = None
     seed: Annotated[int, setting("Fixes split, weights, order and augmentation.", "Data", ge=0, lt=2**32)] = (
         42
     )
@@ -118,6 +145,18 @@ class TrainSettings(BaseModel):
         """A validated copy with `changes`. Raises pydantic's `ValidationError` for a wrong value."""
         return type(self).model_validate({**self.model_dump(), **changes})
 
+    def check(self) -> None:
+        """Raise `UsageError` for settings that do not go together."""
+        self.epochs_at(0)
+        if self.fold > (self.folds or 1):
+            raise UsageError(f"--fold {self.fold}: there are {self.folds or 'no'} folds. Set --folds.")
+        drawn = self.split in ("recipe", "random", "stratified")
+        if not drawn and (self.group_by or self.folds):
+            option = "--group-by" if self.group_by else "--folds"
+            raise UsageError(
+                f"--split {self.split} says which images validate; {option} does not go with it."
+            )
+
     def epochs_at(self, index: int) -> tuple[int, int]:
         """Frozen and unfrozen epochs at the size with this index."""
         frozen, unfrozen = (
@@ -153,6 +192,20 @@ class MultiLabelSettings(ClassifierSettings):
     threshold: Annotated[
         float, setting("Probability above which a tag counts as predicted.", "Task", gt=0, lt=1)
     ] = 0.5
+
+
+class ArchiveSettings(BaseModel):
+    """What an archive may unpack to before it is taken for a bomb."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_gb: Annotated[
+        float, setting("Gigabytes that one archive may unpack to.", "Archives", gt=0, allow_inf_nan=False)
+    ] = 200.0
+    max_ratio: Annotated[
+        float,
+        setting("Bytes that each byte of an archive may unpack to.", "Archives", ge=1, allow_inf_nan=False),
+    ] = 200.0
 
 
 class PathSettings(BaseModel):

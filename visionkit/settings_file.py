@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from visionkit.errors import UsageError, nearest
-from visionkit.settings import PathSettings, TrainSettings
+from visionkit.settings import ArchiveSettings, PathSettings, TrainSettings
 
 if TYPE_CHECKING:
+    from visionkit.progress import Progress
     from visionkit.recipe import Recipe
+    from visionkit.sources.base import Store
 
 SETTINGS_NAME = "settings.ini"
 Model = TypeVar("Model", bound=BaseModel)
@@ -63,7 +65,11 @@ class SettingsFile:
         Raises:
             UsageError: names file, section, key and the nearest valid one.
         """
-        models: dict[str, type[BaseModel]] = {"paths": PathSettings, "training": TrainSettings}
+        models: dict[str, type[BaseModel]] = {
+            "paths": PathSettings,
+            "archives": ArchiveSettings,
+            "training": TrainSettings,
+        }
         for recipe in recipes:
             models[recipe.name] = models[f"{recipe.name}.sample"] = recipe.settings
         for section, values in self.sections.items():
@@ -86,6 +92,14 @@ class SettingsFile:
         """The `[paths]` section over its defaults, with `~` expanded."""
         paths = validated(PathSettings, self.layer("paths"))
         return PathSettings(runs=paths.runs.expanduser(), data=paths.data.expanduser())
+
+    def store(self, progress: Progress) -> Store:
+        """Where data sets are fetched to, as `[paths]` and `[archives]` say."""
+        from visionkit.sources.base import Limits, Store
+
+        archives = validated(ArchiveSettings, self.layer("archives"))
+        limits = Limits(size=int(archives.max_gb * 1e9), ratio=archives.max_ratio)
+        return Store(self.paths().data, progress, limits)
 
 
 def resolve(
@@ -111,7 +125,7 @@ def resolve(
     for layer in layers:
         merged.update(layer)
     settings = validated(recipe.settings, merged)
-    settings.epochs_at(0)  # refuse lists of the wrong length before anything is read
+    settings.check()  # before anything is read
     return settings
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from visionkit.recipe import Recipe
-from visionkit.settings import PathSettings, TrainSettings
+from visionkit.settings import ArchiveSettings, PathSettings, TrainSettings
 
 _HEAD = """\
 # visionkit's settings. They are in force when visionkit runs in the folder of this file, or is told
@@ -32,9 +32,8 @@ def settings_template(recipes: list[Recipe]) -> str:
         if all(recipe.settings.model_fields[name].default == field.default for recipe in recipes)
     }
     sections = [
-        _section(
-            "paths", PathSettings, {name: field.default for name, field in PathSettings.model_fields.items()}
-        )
+        _section(name, model, {key: field.default for key, field in model.model_fields.items()})
+        for name, model in (("paths", PathSettings), ("archives", ArchiveSettings))
     ]
     sections.append(
         _section("training", TrainSettings, {name: field.default for name, field in shared.items()})

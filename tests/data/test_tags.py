@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from visionkit.data.problems import gathering, skipping
 from visionkit.data.tags import read_tags
 from visionkit.errors import DataError
 
@@ -45,6 +48,20 @@ GOOD = {
     "blank lines": HEADER + b"\nb,haze\n\na,clear road\n007,clear\n\n\n",
     "columns in another order": b"id,tags,image_name\n1,haze,b\n2,clear road,a\n3,clear,007\n",
     "spaces around tags": HEADER + b"b, haze\na,  clear   road \n007,clear\n",
+    "semicolons": b"image_name;tags\nb;haze\na;clear road\n007;clear\n",
+    "tabs": b"image_name\ttags\nb\thaze\na\tclear road\n007\tclear\n",
+    "quoted header with semicolons": b'"image_name";"tags"\nb;haze\na;clear road\n007;clear\n',
+    "Excel's line of the separator": b"sep=;\r\nimage_name;tags\r\nb;haze\r\na;clear road\r\n007;clear\r\n",
+    "another separator": b"sep=|\nimage_name|tags\nb|haze\na|clear road\n007|clear\n",
+    "Excel's Unicode text": "image_name\ttags\r\nb\thaze\r\na\tclear road\r\n007\tclear\r\n".encode("utf-16"),
+    "UTF-16, big-endian": codecs.BOM_UTF16_BE
+    + "image_name,tags\nb,haze\na,clear road\n007,clear\n".encode("utf-16-be"),
+    "rows of spaces and of empty values": b"  \n"
+    + HEADER
+    + b"b,haze\n , \na,clear road\n,\n  \n007,clear\n\t\n",
+    "spaces around columns": b" image_name , tags \nb,haze\na,clear road\n007,clear\n",
+    "spaces around names": HEADER + b" b ,haze\na.jpg ,clear road\n 007,clear\n",
+    "names that begin at the folder": HEADER + b"./b,haze\n.\\a.jpg,clear road\n.//007,clear\n",
     "tag written twice": HEADER + b"b,haze haze\na,clear road clear\n007,clear\n",
 }
 
@@ -73,7 +90,9 @@ def test_a_whole_file_name_goes_before_a_name_without_ending(tmp_path: Path) -> 
 
 REFUSED = {
     "no tags column": (b"image_name,labels\na,clear\n", ["no column 'tags'", "'labels'"]),
-    "no known column": (b"a;b\n1;2\n", ["'image_name'", "'tags'", "'a;b'"]),
+    "no known column": (b"a;b\n1;2\n", ["'image_name'", "'tags'", "'a', 'b'", "comma, semicolon, tab"]),
+    "columns in capitals": (b"Image_Name,Tags\na,clear\n", ["Rename 'Image_Name' to 'image_name'", "'Tags'"]),
+    "another separator than said": (b"sep=;\nimage_name,tags\na,clear\n", ["separators tried: semicolon"]),
     "two tags columns": (b"image_name,tags,tags\na,clear,haze\n", ["2 columns 'tags'"]),
     "empty tags": (HEADER + b"a,clear\nb, \n007,clear\n", ["row 3", "b has no tags"]),
     "empty name": (HEADER + b"a,clear\n,haze\n", ["row 3", "no image name"]),
@@ -96,8 +115,27 @@ REFUSED = {
     "quote that is not closed": (HEADER + b'a,clear\n"b,haze\n007,clear\n', ["row 3", "not a CSV"]),
     "text after a quote": (HEADER + b'"a"b,clear\n', ["row 2", "not a CSV"]),
     "Latin-1": (HEADER + "a,clear\nb,größe\n".encode("latin-1"), ["UTF-8"]),
-    "UTF-16": ("image_name,tags\na,clear\n".encode("utf-16"), ["UTF-8"]),
-    "NUL bytes": (HEADER + b"a\0,clear\n", ["row 2"]),
+    "quote that is never closed": (
+        HEADER + b'a,clear\n"' + b"b,haze\n" * 30_000,
+        ["row 3", "a value of more than", "not closed"],
+    ),
+    "space before a quote": (
+        HEADER + b'a, "clear road"\nb,haze\n007,clear\n',
+        ["row 2", "a space stands before"],
+    ),
+    "image above the folder": (HEADER + b"../images/a.jpg,clear\n", ["row 2", "lies outside of"]),
+    "image above the folder, as in Windows": (HEADER + b"..\\images\\a.jpg,clear\n", ["row 2", "outside"]),
+    "image up and down": (HEADER + b"x/../a.jpg,clear\n", ["row 2", "outside"]),
+    "absolute name": (HEADER + b"/etc/passwd,clear\n", ["row 2", "/etc/passwd lies outside of"]),
+    "long name": (HEADER + b"x" * 5000 + b",clear\n", ["row 2", "x… has no image"]),
+    "name with a line end": (HEADER + b'"a\nb",clear\n', ["row 2: 'a\\nb' has no image"]),
+    "UTF-16 without byte order mark": (
+        "image_name,tags\na,clear\n".encode("utf-16-le"),
+        ["row 1", "NUL bytes"],
+    ),
+    "UTF-16 cut off": ("image_name,tags\na,clear\n".encode("utf-16")[:-1], ["UTF-16", "truncated"]),
+    "UTF-32": ("image_name,tags\na,clear\n".encode("utf-32"), ["UTF-8"]),
+    "NUL bytes": (HEADER + b"a\0,clear\n", ["row 2", "NUL bytes"]),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ["UTF-8"]),
 }
 
@@ -126,6 +164,99 @@ def test_no_such_table(folder: Path) -> None:
 def test_no_such_folder(folder: Path) -> None:
     with pytest.raises(DataError, match="nowhere: there is no such folder"):
         read(HEADER + b"a,clear\n", folder.parent / "nowhere")
+
+
+def test_reading_tags_loads_neither_torch_nor_fastai() -> None:
+    code = "import sys, visionkit.data.tags; sys.exit(bool({'torch', 'fastai', 'pandas'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_table_that_is_a_folder(folder: Path) -> None:
+    with pytest.raises(DataError, match="there is no such file"):
+        read_tags(folder, folder)
+
+
+def test_names_with_sub_folders(folder: Path) -> None:
+    (folder / "night").mkdir()
+    (folder / "night" / "a.jpg").touch()
+    rows = HEADER + b"a,haze\nb,haze\n007,haze\n"
+    assert len(read(rows, folder)) == 3  # what is below counts only where the table knows of it
+    (folder.parent / "labels.csv").write_bytes(rows + b"night/a,clear\n")
+    assert read_tags(folder.parent / "labels.csv", folder)[-1].path == folder / "night" / "a.jpg"
+    (folder / "night" / "b.jpg").touch()
+    with pytest.raises(DataError, match=r"no row for 1 .*: night/b\.jpg"):
+        read(rows + b"night\\a.jpg,clear\n", folder)
+
+
+def test_images_in_sub_folders_only(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    (images / "day").mkdir(parents=True)
+    (images / "day" / "a.jpg").touch()
+    assert read(HEADER + b"day/a,clear\n", images) == [("a.jpg", ["clear"])]
+    (images / "day" / "a.jpg").unlink()
+    with pytest.raises(DataError, match="no images in this folder"):
+        read(HEADER + b"day/a,clear\n", images)
+
+
+def test_equal_tags_are_one_list_in_one_call_only(folder: Path) -> None:
+    table = HEADER + b"a,clear road\nb,clear road\n007,clear road\n"
+    (folder.parent / "labels.csv").write_bytes(table)
+    first, second = (read_tags(folder.parent / "labels.csv", folder) for _ in range(2))
+    assert first[0].tags is first[2].tags
+    first[0].tags.append("changed")
+    assert second[0].tags == ["clear", "road"] == read_tags(folder.parent / "labels.csv", folder)[0].tags
+
+
+FAULTY = HEADER + b"a,clear\nc,haze\n,haze\nb,\na.jpg,haze\nb,x,y\nd,haze\n../e,haze\n"
+
+
+def test_all_that_is_wrong_is_gathered(folder: Path) -> None:
+    (folder / "d.jpg").touch()
+    (folder / "d.png").touch()
+    with gathering() as problems:
+        assert read(FAULTY, folder) == [("a.jpg", ["clear"])]
+    kinds = [
+        "missing image",
+        "no name",
+        "no tags",
+        "row twice",
+        "row values",
+        "ambiguous name",
+        "missing image",
+    ]
+    assert [problem.kind for problem in problems] == [*kinds, "orphaned image"]
+    files = [problem.files[0].name if problem.files else None for problem in problems]
+    assert files == ["c", None, "b.jpg", "a.jpg", "b.jpg", "d", None, "007.jpg"]
+    assert all(str(folder.parent / "labels.csv") in problem.message for problem in problems)
+
+
+def test_a_faulty_file_is_refused_while_problems_are_gathered(folder: Path) -> None:
+    with gathering(), pytest.raises(DataError, match="row 3: not a CSV file"):
+        read(HEADER + b'a,clear\n"b,haze\n', folder)
+
+
+def test_every_orphan_is_a_problem(folder: Path) -> None:
+    with gathering() as problems:
+        read(HEADER + b"a,clear\n", folder)
+    assert [problem.files for problem in problems] == [(folder / "007.jpg",), (folder / "b.jpg",)]
+
+
+def test_skipped_images_are_dropped_with_their_rows(folder: Path) -> None:
+    (folder / "b.png").touch()
+    with skipping(frozenset({folder / "007.jpg", folder / "b.png", folder / "c"})):
+        # a row without tags, an ambiguous name, a missing image, an image without a row: all by skipped files
+        assert read(HEADER + b"a,clear\n007,\nb,haze\nc,haze\n", folder) == [
+            ("a.jpg", ["clear"]),
+            ("b.jpg", ["haze"]),
+        ]
+        assert read(HEADER + b"a,clear\nb.jpg,haze\n", folder) == [("a.jpg", ["clear"]), ("b.jpg", ["haze"])]
+        with pytest.raises(DataError, match="row 2: d has no image"):
+            read(HEADER + b"d,clear\n", folder)
+    with (
+        skipping(frozenset(folder.iterdir())),
+        pytest.raises(DataError, match="no row is left"),
+    ):
+        read(HEADER + b"a,clear\n007,clear\n", folder)
 
 
 # Scripts of all kinds, spaces, commas, quotes, numbers, and what pandas takes for a missing value.

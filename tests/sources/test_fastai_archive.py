@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import tarfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from hashlib import md5
 from pathlib import Path
 
+import fastai.data
 import pytest
-from fastai.data.external import URLs, fastai_cfg
+from fastai.data.external import URLs, fastai_cfg, untar_data
+from http_host import Host, dead_port, http_host
 
 from visionkit.errors import DataError, UsageError, VisionkitError
-from visionkit.sources import FastaiArchive
+from visionkit.progress import Silence
+from visionkit.sources import FastaiArchive, attempts
+from visionkit.sources.base import Source, Store
+from visionkit.sources.catalogue import fetched
+from visionkit.sources.names import named_source
 
 
 def archive(*names: str) -> bytes:
@@ -27,41 +31,12 @@ def archive(*names: str) -> bytes:
     return file.getvalue()
 
 
-@dataclass
-class Host:
-    """Stands in for fast.ai's server."""
-
-    url: str
-    files: dict[str, bytes] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    cut: bool = False
-
-
 @pytest.fixture
-def host() -> Iterator[Host]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            host.asked.append(self.path)
-            content = host.files.get(self.path)
-            if content is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[: len(content) // 2] if host.cut else content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    host = Host(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield host
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """Stands in for fast.ai's server."""
+    monkeypatch.setattr(attempts, "SLEEP", lambda seconds: None)
+    with http_host() as host:
+        yield host
 
 
 @pytest.fixture
@@ -75,8 +50,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: Host) -> Iterato
     fastai_cfg.cache_clear()
 
 
+class Notes(Silence):
+    def __init__(self, notes: list[str]) -> None:
+        self.notes = notes
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 def fetch(tmp_path: Path, notes: list[str] | None = None) -> Path:
-    return FastaiArchive("SHAPES").fetch(tmp_path / "store", (notes if notes is not None else []).append)
+    progress = Notes(notes if notes is not None else [])
+    return FastaiArchive("SHAPES").fetch(Store(tmp_path / "store", progress))
+
+
+def know(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Host, size: int, digest: str) -> None:
+    """Let fastai's list of checksums have one for our archive."""
+    (tmp_path / "list").mkdir()
+    monkeypatch.setattr(fastai.data, "__file__", str(tmp_path / "list" / "__init__.py"))
+    checks = {f"{host.url}/data/shapes.tgz": (size, digest)}
+    (tmp_path / "list" / "download_checks.py").write_text(repr(checks))
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -88,7 +80,7 @@ def contents(folder: Path) -> dict[str, str]:
 def test_an_archive_is_fetched_once_and_its_only_folder_lifted(
     home: Path, host: Host, tmp_path: Path
 ) -> None:
-    host.files["/data/shapes.tgz"] = archive("shapes/images/a.jpg", "shapes/codes.txt")
+    host.serve("/data/shapes.tgz", archive("shapes/images/a.jpg", "shapes/codes.txt"))
     notes: list[str] = []
     folder = fetch(tmp_path, notes)
     assert folder == home / "data" / "shapes"
@@ -101,7 +93,8 @@ def test_an_archive_is_fetched_once_and_its_only_folder_lifted(
 
     assert fetch(tmp_path, notes) == folder
     assert len(notes) == 2
-    assert host.asked == ["/data/shapes.tgz"]
+    assert host.paths == ["/data/shapes.tgz"]
+    assert [path.name for path in (home / "archive").iterdir()] == ["shapes.tgz"], "as untar_data keeps it"
 
 
 def test_what_untar_data_unpacked_is_used(home: Path, host: Host, tmp_path: Path) -> None:
@@ -120,7 +113,7 @@ def test_an_archive_that_is_there_is_unpacked_without_the_network(
 
 
 def test_a_process_killed_while_unpacking_does_no_harm(home: Path, host: Host, tmp_path: Path) -> None:
-    host.files["/data/shapes.tgz"] = archive("shapes/a.jpg")
+    host.serve("/data/shapes.tgz", archive("shapes/a.jpg"))
     (home / "data" / ".shapes-unpacked" / "shapes").mkdir(parents=True)
     assert set(contents(fetch(tmp_path))) == {"a.jpg"}
 
@@ -132,14 +125,14 @@ def test_a_process_killed_while_unpacking_does_no_harm(home: Path, host: Host, t
     ids=["a web page", "empty", "cut off", "hostile"],
 )
 def test_a_damaged_archive_leaves_no_folder(content: bytes, home: Path, host: Host, tmp_path: Path) -> None:
-    host.files["/data/shapes.tgz"] = content
-    with pytest.raises(DataError, match=r"archive/shapes\.tgz: cannot be unpacked .*Delete the file"):
+    host.serve("/data/shapes.tgz", content)
+    with pytest.raises(DataError, match=r"archive/shapes\.tgz: cannot be unpacked .*(Delete|unpack it)"):
         fetch(tmp_path)
     assert not list((home / "data").iterdir())
     assert not list(tmp_path.rglob("escaped"))
 
     (home / "archive" / "shapes.tgz").unlink()
-    host.files["/data/shapes.tgz"] = archive("shapes/a.jpg")
+    host.serve("/data/shapes.tgz", archive("shapes/a.jpg"))
     assert set(contents(fetch(tmp_path))) == {"a.jpg"}
 
 
@@ -157,15 +150,93 @@ def test_an_archive_that_the_host_lacks(home: Path, host: Host, tmp_path: Path) 
     assert_not_fetched(home, tmp_path, "404")
 
 
-def test_a_connection_that_breaks_off(home: Path, host: Host, tmp_path: Path) -> None:
-    host.files["/data/shapes.tgz"] = archive("shapes/a.jpg")
-    host.cut = True
-    assert_not_fetched(home, tmp_path, "")
+def test_a_web_page_in_place_of_the_archive(home: Path, host: Host, tmp_path: Path) -> None:
+    host.serve("/data/shapes.tgz", b"<html>", kind="text/html")
+    assert_not_fetched(home, tmp_path, "a web page")
+
+
+def test_a_connection_that_breaks_off_goes_on_in_the_next_call(
+    home: Path, host: Host, tmp_path: Path
+) -> None:
+    content = archive("shapes/a.jpg")
+    host.serve("/data/shapes.tgz", content, cuts=[60] + [0] * attempts.ATTEMPTS)
+    assert_not_fetched(home, tmp_path, "broke off")
+    assert set(contents(fetch(tmp_path))) == {"a.jpg"}
+    assert host.ranges[-1] == "bytes=60-"
+    assert [path.name for path in (home / "archive").iterdir()] == ["shapes.tgz"]
 
 
 def test_no_connection(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(URLs, "SHAPES", "http://127.0.0.1:1/shapes.tgz")
+    monkeypatch.setattr(URLs, "SHAPES", f"http://127.0.0.1:{dead_port()}/shapes.tgz")
     assert_not_fetched(home, tmp_path, "refused")
+
+
+def test_an_archive_of_another_size_than_fastai_knows(
+    home: Path, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive("shapes/a.jpg")
+    know(monkeypatch, tmp_path, host, len(content) + 1, md5(content).hexdigest())
+    host.serve("/data/shapes.tgz", content)
+    with pytest.raises(
+        VisionkitError, match=rf"found {len(content)} bytes, expected {len(content) + 1} bytes"
+    ):
+        fetch(tmp_path)
+    assert list((home / "archive").glob("*")) == []
+
+
+def test_an_archive_of_another_checksum_than_fastai_knows(
+    home: Path, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive("shapes/a.jpg")
+    know(monkeypatch, tmp_path, host, len(content), "0" * 32)
+    host.serve("/data/shapes.tgz", content)
+    with pytest.raises(VisionkitError, match=rf"MD5 .* {md5(content).hexdigest()}, expected {'0' * 32}"):
+        fetch(tmp_path)
+    assert list((home / "archive").glob("*")) == []
+    assert not list(home.glob("data/*"))
+
+
+def test_an_archive_there_that_fastai_does_not_know_is_fetched_anew(
+    home: Path, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive("shapes/a.jpg")
+    know(monkeypatch, tmp_path, host, len(content), md5(content).hexdigest())
+    (home / "archive").mkdir(parents=True)
+    (home / "archive" / "shapes.tgz").write_bytes(archive("older.jpg", "old.jpg"))
+    host.serve("/data/shapes.tgz", content)
+    assert set(contents(fetch(tmp_path))) == {"a.jpg"}
+
+
+def test_untar_data_finds_what_was_fetched(home: Path, host: Host, tmp_path: Path) -> None:
+    host.serve("/data/shapes.tgz", archive("shapes/a.jpg"))
+    folder = fetch(tmp_path)
+    host.files.clear()
+    assert Path(untar_data(URLs.SHAPES)) == folder
+    assert host.paths == ["/data/shapes.tgz"]
+
+
+def test_it_is_a_source(home: Path, host: Host, tmp_path: Path) -> None:
+    host.serve("/data/shapes.tgz", archive("shapes/a.jpg"))
+    source: Source = named_source("fastai:SHAPES")
+    assert source == FastaiArchive("SHAPES")
+    assert (source.name, source.licence) == ("fastai:SHAPES", "")
+    assert FastaiArchive("SHAPES", licence="CC BY 4.0").licence == "CC BY 4.0"
+    assert source.folder(tmp_path) == source.folder(tmp_path / "other") == home / "data" / "shapes"
+    assert not source.is_there(tmp_path)
+    assert not (home / "data").exists()
+    assert fetched(source, Store(tmp_path / "store", Silence())) == home / "data" / "shapes"
+    assert source.is_there(tmp_path)
+
+
+def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FASTAI_HOME", str(tmp_path / "file" / "fastai"))
+    fastai_cfg.cache_clear()
+    try:
+        with pytest.raises(VisionkitError, match=r"FASTAI_HOME"):
+            FastaiArchive("PETS").folder(tmp_path)
+    finally:
+        fastai_cfg.cache_clear()
 
 
 def test_the_names_are_fastais() -> None:
@@ -173,7 +244,15 @@ def test_the_names_are_fastais() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("PET", "'PETS'"), ("CAMVIDS", "'CAMVID'"), ("S3_IMAGE", ""), ("path", ""), ("Q", "")]
+    ("name", "near"),
+    [
+        ("PET", "'PETS'"),
+        ("pets", "'PETS'"),
+        ("CAMVIDS", "'CAMVID'"),
+        ("S3_IMAGE", ""),
+        ("path", ""),
+        ("Q", ""),
+    ],
 )
 def test_an_unknown_name_gives_the_nearest(name: str, near: str) -> None:
     with pytest.raises(UsageError, match=f"no data set '{name}'") as caught:

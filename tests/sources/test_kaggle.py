@@ -1,320 +1,218 @@
-"""A competition's files, through Kaggle's own client and from a server that plays Kaggle's."""
+"""Competitions and data sets through Kaggle's own client, from a server that plays Kaggle's."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import subprocess
-import sys
-import tarfile
-import threading
-import zipfile
+import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import py7zr
 import pytest
+from sources.kaggle_server import KEY, SLUG, TABLE, Kaggle, kaggle_server, photos, tar_7z, tarred, zipped
+from visionkit.recipes import planet
 
-from visionkit.errors import VisionkitError
-from visionkit.sources import KaggleCompetition
+from visionkit.errors import UsageError
+from visionkit.sources.kaggle import KaggleCompetition, KaggleDataset, kaggle_page
 
-SLUG = "planet-understanding-the-amazon-from-space"
-FILES = (("train-jpg.tar.7z", "train-jpg"), ("train_v2.csv.zip", "train_v2.csv"))
-TABLE = b"image_name,tags\ntrain_0,haze primary\n"
-DOWNLOAD = "/v1/competitions.CompetitionApiService/DownloadDataFile"
-DRIVER = """
-import json, sys
-from pathlib import Path
-import kagglesdk.kaggle_env as kaggle_env
-endpoint, store, slug, files = json.loads(sys.argv[1])
-kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.PROD] = endpoint  # before the client is imported
-from visionkit.errors import VisionkitError
-from visionkit.sources import KaggleCompetition
-notes = []
-try:
-    source = KaggleCompetition(slug, tuple(map(tuple, files)))
-    answer = {"folder": str(source.fetch(Path(store), notes.append))}
-except VisionkitError as error:
-    answer = {"error": str(error)}
-print(json.dumps({**answer, "notes": notes}), file=sys.stderr)
-"""
-"""A process of its own for each case: the client reads endpoint and credentials when it is imported."""
-
-
-@dataclass
-class Kaggle:
-    """Stands in for Kaggle: `files` are handed out, or every download is answered by `error`."""
-
-    url: str
-    home: Path
-    store: Path
-    files: dict[str, bytes] = field(default_factory=dict)
-    error: tuple[int, str] | None = None
-    token_error: int | None = None
-    asked: list[str] = field(default_factory=list)
-
-    def fetch(
-        self, files: tuple[tuple[str, str], ...] = FILES, **environment: str
-    ) -> dict[str, str | list[str]]:
-        """What the source says: {"folder": …} or {"error": …}, and its notes."""
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.lower().startswith("kaggle") and not name.lower().endswith("_proxy")
-        }
-        places = {"HOME": str(self.home), "KAGGLE_CONFIG_DIR": str(self.home), "NO_PROXY": "127.0.0.1"}
-        call = json.dumps([self.url, str(self.store), SLUG, files])
-        result = subprocess.run(
-            [sys.executable, "-c", DRIVER, call],
-            env=clean | places | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stderr.splitlines()[-1])
-
-    @property
-    def folder(self) -> Path:
-        return self.store / "kaggle" / SLUG
-
-    def contents(self) -> dict[str, bytes]:
-        return {
-            path.relative_to(self.folder).as_posix(): path.read_bytes()
-            for path in self.folder.rglob("*")
-            if path.is_file()
-        }
-
-
-KEY = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "0123456789abcdef"}
+COMPETITION = KaggleCompetition(SLUG, files=("train-jpg", "train_v2.csv"))
+CHIPS = photos("train-jpg", "train_0.jpg", "train_1.jpg")
+UNPACKED = CHIPS | {"train_v2.csv": TABLE}
 
 
 @pytest.fixture
 def kaggle(tmp_path: Path) -> Iterator[Kaggle]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path != DOWNLOAD:
-                kaggle.asked.append(self.path.rsplit("/", 1)[-1])
-                if kaggle.token_error:
-                    self.answer(
-                        kaggle.token_error, {"code": kaggle.token_error, "message": "Unauthenticated"}
-                    )
-                else:
-                    self.answer(200, {"active": True, "username": "somebody"})
-                return
-            name = question["fileName"]
-            kaggle.asked.append(f"{question['competitionName']}: {name}")
-            if kaggle.error:
-                code, message = kaggle.error
-                self.answer(code, {"code": code, "message": message})
-            elif name not in kaggle.files:
-                self.answer(404, {"code": 404, "message": "Not found"})
-            else:
-                self.send_response(302)
-                self.send_header("Location", f"{kaggle.url}/signed/{name}?signature=1")
-                self.end_headers()
-
-        def do_GET(self) -> None:
-            content = kaggle.files[self.path.removeprefix("/signed/").split("?")[0]]
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Last-Modified", "Thu, 01 Jun 2017 00:00:00 GMT")
-            self.end_headers()
-            self.wfile.write(content)
-
-        def answer(self, code: int, body: dict[str, object]) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    (tmp_path / "home").mkdir()
-    kaggle = Kaggle(f"http://127.0.0.1:{server.server_port}", tmp_path / "home", tmp_path / "store")
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield kaggle
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def tar_7z(names: list[str]) -> bytes:
-    tar, file = io.BytesIO(), io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w") as archive:
-        for name in names:
-            info = tarfile.TarInfo(name)
-            info.size = len(name)
-            archive.addfile(info, io.BytesIO(name.encode()))
-    with py7zr.SevenZipFile(file, "w") as archive:
-        archive.writestr(tar.getvalue(), "train-jpg.tar")
-    return file.getvalue()
-
-
-def zipped(name: str, content: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(name, content)
-        archive.writestr(f"__MACOSX/._{name}", b"x")
-    return file.getvalue()
+    with kaggle_server(tmp_path) as kaggle:
+        yield kaggle
 
 
 def test_archives_are_fetched_once_and_unpacked_to_their_names(kaggle: Kaggle) -> None:
     kaggle.files = {
-        "train-jpg.tar.7z": tar_7z(["train-jpg/train_0.jpg", "train-jpg/train_1.jpg"]),
-        "train_v2.csv.zip": zipped("train_v2.csv", TABLE),
+        "Kaggle-planet-train-tif.torrent": b"torrent",
+        "sample_submission_v2.csv.zip": b"not wanted",
+        "train-jpg.tar.7z": tar_7z(CHIPS),
+        "train_v2.csv.zip": zipped({"train_v2.csv": TABLE, "__MACOSX/._train_v2.csv": b"x"}),
     }
-    said = kaggle.fetch(**KEY)
+    said = kaggle.fetch(COMPETITION, **KEY)
     assert said["folder"] == str(kaggle.folder)
-    assert [note.split()[:2] for note in said["notes"]] == [["fetching", remote] for remote, _ in FILES]
-    expected = {
-        f"train-jpg/train_{number}.jpg": f"train-jpg/train_{number}.jpg".encode() for number in (0, 1)
-    }
-    expected["train_v2.csv"] = TABLE
-    assert kaggle.contents() == expected
+    assert kaggle.contents() == UNPACKED
     assert sorted(path.name for path in kaggle.folder.iterdir()) == ["train-jpg", "train_v2.csv"]
-    assert kaggle.asked == [f"{SLUG}: {remote}" for remote, _ in FILES]
+    assert kaggle.downloads() == ["DownloadDataFile train-jpg.tar.7z", "DownloadDataFile train_v2.csv.zip"]
+    assert [note.split()[:2] for note in said["notes"] if note.startswith("fetching")] == [
+        ["fetching", "train-jpg.tar.7z"],
+        ["fetching", "train_v2.csv.zip"],
+    ]
+    sizes = [len(kaggle.files[name]) for name in ("train-jpg.tar.7z", "train_v2.csv.zip")]
+    downloads = [bar for bar in said["bars"] if f"of {SLUG}" in bar["label"]]
+    assert [(bar["total"], bar["done"], bar["unit"]) for bar in downloads] == [
+        (size, size, "bytes") for size in sizes
+    ]
 
     # What is there is not fetched again: neither Kaggle nor credentials are needed.
     kaggle.asked.clear()
-    assert kaggle.fetch() == {"folder": str(kaggle.folder), "notes": []}
-    (kaggle.folder / "train_v2.csv").unlink()
-    assert "folder" in kaggle.fetch(**KEY)
-    assert kaggle.asked == [f"{SLUG}: train_v2.csv.zip"]
-    assert kaggle.contents() == expected
-
-
-def test_plain_files_keep_or_change_their_names(kaggle: Kaggle) -> None:
-    kaggle.files = {"train_v2.csv": TABLE, "labels.csv": b"labels"}
-    files = (("train_v2.csv", "train_v2.csv"), ("labels.csv", "renamed.csv"))
-    assert "folder" in kaggle.fetch(files, **KEY)
-    assert kaggle.contents() == {"train_v2.csv": TABLE, "renamed.csv": b"labels"}
-
-
-def test_without_credentials_the_message_says_where_to_get_them(kaggle: Kaggle) -> None:
-    message = kaggle.fetch()["error"]
-    assert "no Kaggle credentials" in message
-    for part in (
-        "https://www.kaggle.com/settings",
-        "KAGGLE_API_TOKEN",
-        "kaggle.json",
-        SLUG,
-        "--data",
-        "--sample",
-    ):
-        assert part in message
+    assert COMPETITION.is_there(kaggle.store)
+    assert kaggle.fetch(COMPETITION) == {"folder": str(kaggle.folder), "notes": [], "bars": []}
     assert kaggle.asked == []
-    assert not kaggle.store.exists()
+    (kaggle.folder / "train_v2.csv").unlink()
+    assert not COMPETITION.is_there(kaggle.store)
+    assert "folder" in kaggle.fetch(COMPETITION, **KEY)
+    assert kaggle.downloads() == ["DownloadDataFile train_v2.csv.zip"]
+    assert kaggle.contents() == UNPACKED
 
 
-def test_a_key_in_the_clients_own_file_is_used(kaggle: Kaggle) -> None:
-    (kaggle.home / "kaggle.json").write_text(json.dumps({"username": "somebody", "key": "0123"}))
-    (kaggle.home / "kaggle.json").chmod(0o600)
-    kaggle.files = {"train_v2.csv": TABLE}
-    assert "folder" in kaggle.fetch((("train_v2.csv", "train_v2.csv"),))
-
-
-def test_an_access_token_is_used(kaggle: Kaggle) -> None:
-    kaggle.files = {"train_v2.csv": TABLE}
-    assert "folder" in kaggle.fetch((("train_v2.csv", "train_v2.csv"),), KAGGLE_API_TOKEN="KGAT_0123")
-    assert "IntrospectToken" in kaggle.asked
-
-
-@pytest.mark.parametrize("code", [401, 403])
-def test_an_access_token_that_kaggle_does_not_know(code: int, kaggle: Kaggle) -> None:
-    kaggle.token_error = code
-    message = kaggle.fetch(KAGGLE_API_TOKEN="KGAT_0123")["error"]
-    assert "credentials" in message
-    assert "https://www.kaggle.com/settings" in message
-    assert not kaggle.store.exists()
-
-
-ERRORS = {
-    "unknown key": (
-        (401, "Unauthenticated"),
-        ["refused the credentials", "Unauthenticated", "https://www.kaggle.com/settings"],
-    ),
-    "rules not accepted": (
-        (403, "You must accept this competition's rules before you'll be able to download files."),
-        ["accept this competition's rules", f"https://www.kaggle.com/competitions/{SLUG}/rules"],
-    ),
-    "no such file": (
-        (404, "Not found"),
-        ["no file train-jpg.tar.7z", f"https://www.kaggle.com/competitions/{SLUG}/data", "--data"],
-    ),
-    "overloaded": ((500, "Internal error"), ["500", "Internal error", "later"]),
+FORMS = {
+    "7z and a plain table": {"train-jpg.tar.7z": tar_7z(CHIPS), "train_v2.csv": TABLE},
+    "tar in a folder of its name": {
+        "train-jpg/train-jpg.tar": tarred(CHIPS),
+        "train_v2.csv/train_v2.csv": TABLE,
+    },
+    "zips without the folder": {
+        "train-jpg.zip": zipped({Path(name).name: content for name, content in CHIPS.items()}),
+        "train_v2.csv/train_v2.csv.zip": zipped({"train_v2.csv": TABLE}),
+    },
 }
 
 
-@pytest.mark.parametrize(("error", "named"), ERRORS.values(), ids=ERRORS)
-def test_each_refusal_says_what_to_do(error: tuple[int, str], named: list[str], kaggle: Kaggle) -> None:
-    kaggle.error = error
-    message = kaggle.fetch(**KEY)["error"]
-    assert all(part in message for part in named), message
-    assert "\n" not in message
-    assert kaggle.contents() == {}
+@pytest.mark.parametrize("files", FORMS.values(), ids=FORMS)
+def test_a_wanted_file_is_found_however_it_is_packed(files: dict[str, bytes], kaggle: Kaggle) -> None:
+    kaggle.files = files
+    assert "folder" in kaggle.fetch(COMPETITION, **KEY)
+    assert kaggle.contents() == UNPACKED
 
 
-def test_a_damaged_archive_leaves_no_folder(kaggle: Kaggle) -> None:
-    whole = tar_7z(["train-jpg/train_0.jpg"])
-    kaggle.files = {"train-jpg.tar.7z": whole[: len(whole) // 2]}
-    message = kaggle.fetch(**KEY)["error"]
-    assert "train-jpg.tar.7z: cannot be unpacked" in message
-    assert set(kaggle.contents()) == {".downloads/train-jpg.tar.7z"}
-
-    # The message says to delete the file: after that it is fetched again.
-    (kaggle.folder / ".downloads" / "train-jpg.tar.7z").unlink()
-    kaggle.files = {"train-jpg.tar.7z": whole, "train_v2.csv.zip": zipped("train_v2.csv", TABLE)}
-    assert "folder" in kaggle.fetch(**KEY)
-    assert set(kaggle.contents()) == {"train-jpg/train_0.jpg", "train_v2.csv"}
+@pytest.mark.parametrize("landed", ["train_v2.csv.zip", "train_v2.csv"])
+def test_a_table_that_kaggle_packs_on_the_way_is_unpacked(landed: str, kaggle: Kaggle) -> None:
+    kaggle.files = {"train_v2.csv": zipped({"train_v2.csv": TABLE})}
+    kaggle.lands_as = {"train_v2.csv": landed}
+    assert "folder" in kaggle.fetch(KaggleCompetition(SLUG, ("train_v2.csv",)), **KEY)
+    assert kaggle.contents() == {"train_v2.csv": TABLE}
 
 
-def test_no_connection(kaggle: Kaggle) -> None:
-    kaggle.url = "http://127.0.0.1:1"
-    message = kaggle.fetch(**KEY)["error"]
-    assert "Kaggle cannot be reached" in message
-    message = kaggle.fetch(KAGGLE_API_TOKEN="KGAT_0123")["error"]
-    assert "Kaggle cannot be reached" in message
+def test_a_folder_of_loose_files_comes_with_the_archive_of_all(kaggle: Kaggle) -> None:
+    kaggle.files = {"train_v2.csv": TABLE} | CHIPS
+    kaggle.bundle = zipped({"train_v2.csv": TABLE, **CHIPS})
+    assert "folder" in kaggle.fetch(COMPETITION, **KEY)
+    assert kaggle.contents() == UNPACKED
+    assert sorted(kaggle.downloads()) == ["DownloadDataFile train_v2.csv", "DownloadDataFiles"]
 
 
-class Client:
-    """Kaggle's client after its retries: raises, or leaves the files it was told to."""
+def test_without_names_everything_is_fetched_and_unpacked(kaggle: Kaggle) -> None:
+    kaggle.bundle = zipped(
+        {
+            "train.zip": zipped(photos("train", "cat.0.jpg")),
+            "tables/labels.csv.zip": zipped({"labels.csv": TABLE}),
+            "readme.txt": b"read",
+        }
+    )
+    everything = KaggleCompetition(SLUG)
+    assert not everything.is_there(kaggle.store)
+    assert "folder" in kaggle.fetch(everything, **KEY)
+    visible = {name: content for name, content in kaggle.contents().items() if not name.startswith(".")}
+    assert visible == {"train/cat.0.jpg": b"cat.0.jpg", "tables/labels.csv": TABLE, "readme.txt": b"read"}
+    assert everything.is_there(kaggle.store)
+    assert kaggle.fetch(everything) == {"folder": str(kaggle.folder), "notes": [], "bars": []}
 
-    def __init__(self, error: Exception | None, leaves: list[str]) -> None:
-        self.error, self.leaves = error, leaves
 
-    def competition_download_file(self, slug: str, remote: str, path: str) -> None:
-        for name in self.leaves:
-            (Path(path) / name).write_bytes(b"half")
-        if self.error:
-            raise self.error
+def test_everything_is_not_there_because_some_files_are(kaggle: Kaggle) -> None:
+    kaggle.folder.mkdir(parents=True)
+    (kaggle.folder / "train_v2.csv").write_bytes(b"mine")
+    kaggle.bundle = zipped({"train_v2.csv": TABLE, "more.csv": b"more"})
+    assert not KaggleCompetition(SLUG).is_there(kaggle.store)
+    assert "folder" in kaggle.fetch(KaggleCompetition(SLUG), **KEY)
+    assert kaggle.contents()["more.csv"] == b"more"
+    assert kaggle.contents()["train_v2.csv"] == b"mine"
 
 
-@pytest.mark.parametrize(
-    ("error", "leaves"),
-    [
-        (None, []),
-        (None, ["train_v2.csv", "train_v2.csv.kaggle-partial"]),
-        (ValueError("Downloaded file size (4) does not match expected size (9)"), ["train_v2.csv"]),
-        (OSError("No space left on device"), ["train_v2.csv"]),
-    ],
-    ids=["nothing", "marked as partial", "of another size", "disk full"],
-)
-def test_a_download_that_breaks_off_is_no_data(
-    error: Exception | None, leaves: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("visionkit.sources.kaggle.authenticated_client", lambda _: Client(error, leaves))
-    source = KaggleCompetition(SLUG, (("train_v2.csv", "train_v2.csv"),))
-    for _ in range(2):  # the half file is not taken for the data by the second call
-        with pytest.raises(VisionkitError, match=rf"train_v2\.csv of {SLUG}: the download broke off"):
-            source.fetch(tmp_path, lambda _: None)
-    assert not (tmp_path / "kaggle" / SLUG / "train_v2.csv").exists()
+def test_planets_test_sets_are_fetched_on_demand(kaggle: Kaggle) -> None:
+    source = planet.recipe.source
+    kaggle.files = {
+        "train-jpg.tar.7z": tar_7z(CHIPS),
+        "train_v2.csv.zip": zipped({"train_v2.csv": TABLE}),
+        "test-jpg.tar.7z": tar_7z(photos("test-jpg", "test_0.jpg")),
+        "test-jpg-additional.tar.7z": tar_7z(photos("test-jpg-additional", "file_0.jpg")),
+        "test_v2_file_mapping.csv.zip": zipped({"test_v2_file_mapping.csv": b"old,new\n"}),
+        "sample_submission_v2.csv.zip": zipped({"sample_submission_v2.csv": b"image_name,tags\n"}),
+    }
+    assert "folder" in kaggle.fetch(source, **KEY)
+    assert kaggle.contents() == UNPACKED
+    kaggle.asked.clear()
+    with_test = source.with_test()
+    assert with_test.name == source.name and not with_test.is_there(kaggle.store)
+    assert "folder" in kaggle.fetch(with_test, **KEY)
+    assert len(kaggle.downloads()) == 4
+    assert kaggle.contents() == UNPACKED | {
+        "test-jpg/test_0.jpg": b"test_0.jpg",
+        "test-jpg-additional/file_0.jpg": b"file_0.jpg",
+        "test_v2_file_mapping.csv": b"old,new\n",
+        "sample_submission_v2.csv": b"image_name,tags\n",
+    }
+    assert source.is_there(kaggle.store) and with_test.is_there(kaggle.store)
+
+
+def test_a_source_without_test_sets_says_so() -> None:
+    with pytest.raises(UsageError, match="has no test sets"):
+        COMPETITION.with_test()
+
+
+def test_a_data_set_is_fetched_once_and_its_licence_told(kaggle: Kaggle) -> None:
+    source = KaggleDataset("nikitarom/planets-dataset")
+    kaggle.datasets = {source.slug: zipped(photos("planet", "a.jpg", "b.jpg"))}
+    said = kaggle.fetch(source, **KEY)
+    folder = kaggle.store / "kaggle" / "datasets" / "nikitarom" / "planets-dataset"
+    assert said["folder"] == str(folder) == str(source.folder(kaggle.store))
+    assert sorted(path.name for path in (folder / "planet").iterdir()) == ["a.jpg", "b.jpg"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert any("CC0: Public Domain" in note and source.url in note for note in said["notes"])
+    kaggle.asked.clear()
+    assert kaggle.fetch(source) == {"folder": str(folder), "notes": [], "bars": []}
+    assert kaggle.asked == []
+
+
+def test_a_licence_that_kaggle_does_not_tell_is_no_failure(kaggle: Kaggle) -> None:
+    kaggle.datasets = {"owner/name": zipped({"a.txt": b"a"})}
+    kaggle.errors = {"GetDataset": [(403, "no")]}
+    said = kaggle.fetch(KaggleDataset("owner/name"), **KEY)
+    assert "folder" in said
+    assert not any(note.startswith("licence") for note in said["notes"])
+
+
+@pytest.mark.parametrize("slug", ["", "..", "a/b", "https://www.kaggle.com/c/x", ".hidden", "a b"])
+def test_a_name_that_is_none_is_refused(slug: str) -> None:
+    with pytest.raises(UsageError, match="is no name of a Kaggle competition"):
+        KaggleCompetition(slug)
+
+
+@pytest.mark.parametrize("slug", ["", "name", "../x", "x/..", "a/b/c", "owner/"])
+def test_a_data_set_has_owner_and_name(slug: str) -> None:
+    with pytest.raises(UsageError, match="is no name of a Kaggle data set"):
+        KaggleDataset(slug)
+
+
+PAGES = {
+    f"https://www.kaggle.com/competitions/{SLUG}": KaggleCompetition(SLUG),
+    f"https://www.kaggle.com/competitions/{SLUG}/data?select=train_v2.csv": KaggleCompetition(SLUG),
+    f"http://kaggle.com/c/{SLUG}/": KaggleCompetition(SLUG),
+    "https://www.kaggle.com/datasets/nikitarom/planets-dataset/data#top": KaggleDataset(
+        "nikitarom/planets-dataset"
+    ),
+    "https://www.kaggle.com/datasets/nikitarom": None,
+    "https://www.kaggle.com/competitions": None,
+    "https://www.kaggle.com/competitions/../x": None,
+    "https://www.kaggle.com/code/somebody/notebook": None,
+    "https://www.kaggle.com": None,
+    "https://notkaggle.com/competitions/x": None,
+    "https://example.org/www.kaggle.com/competitions/x": None,
+}
+
+
+@pytest.mark.parametrize(("url", "source"), PAGES.items(), ids=PAGES)
+def test_pages_of_kaggle_are_recognised(url: str, source: object) -> None:
+    assert kaggle_page(url) == source
+
+
+def test_sources_are_plain_values() -> None:
+    for source in (planet.recipe.source, KaggleDataset("a/b")):
+        assert pickle.loads(pickle.dumps(source)) == source
+        assert hash(source) == hash(pickle.loads(pickle.dumps(source)))
+    assert KaggleCompetition("x").name == "kaggle:competitions/x"
+    assert KaggleCompetition("x").url == "https://www.kaggle.com/competitions/x/data"
+    assert KaggleDataset("a/b").name == "kaggle:datasets/a/b"
+    assert planet.recipe.source.licence == "competition rules"

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from visionkit import __version__
-from visionkit.cli import recipe_commands
+from visionkit.cli import check_command, recipe_commands
+from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.data_command import data
 from visionkit.cli.groups import PROGRAM, RecipeGroup
 
 HELP = """Train vision models from recipes: classification, tags and segmentation, on fastai.
@@ -36,9 +38,14 @@ for action in (recipe_commands.show, recipe_commands.lr_find):
     )
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a run's name, or 'last'.")]
-SettingsOption = Annotated[
-    Path | None, typer.Option("--settings", metavar="FILE", help="Settings file instead of ./settings.ini.")
-]
+
+checks = typer.Typer(
+    cls=RecipeGroup.of(check_command.check),
+    invoke_without_command=True,
+    subcommand_metavar="[RECIPE [OPTIONS]]",
+)
+checks.callback(help=check_command.HELP)(check_command.check_any)
+app.add_typer(checks, name="check")
 
 
 def _print_version(asked: bool) -> None:
@@ -59,6 +66,9 @@ def options(
 ) -> None:
     """Set what holds for every command."""
     PROGRAM.start(debug)
+
+
+app.command()(data)
 
 
 @app.command()
@@ -90,12 +100,17 @@ def runs(settings: SettingsOption = None) -> None:
 @app.command()
 def plot(run: RunName, settings: SettingsOption = None) -> None:
     """Draw a run: losses, schedule, metrics, and its predictions beside the truth."""
+    from visionkit.cli.progress import terminal_progress
     from visionkit.reporting.plots import plot_run
     from visionkit.runs import find_run
     from visionkit.settings_file import SettingsFile
 
-    for file in plot_run(find_run(run, SettingsFile.read(settings).paths().runs)):
-        typer.echo(file)
+    file = SettingsFile.read(settings)
+    found = find_run(run, file.paths().runs)
+    with terminal_progress(stderr=True) as progress:
+        pictures = plot_run(found, store=file.store(progress))
+    for picture in pictures:
+        typer.echo(picture)
 
 
 @app.command()
@@ -108,11 +123,15 @@ def export(
     settings: SettingsOption = None,
 ) -> None:
     """Write a run's model for others: weights and JSON, or fastai's pickled Learner."""
+    from visionkit.cli.progress import terminal_progress
     from visionkit.inference.export import export_run
     from visionkit.runs import find_run
     from visionkit.settings_file import SettingsFile
 
-    written = export_run(find_run(run, SettingsFile.read(settings).paths().runs), to, out)
+    file = SettingsFile.read(settings)
+    found = find_run(run, file.paths().runs)
+    with terminal_progress(stderr=True) as progress:
+        written = export_run(found, to, out, file.store(progress))
     typer.echo(written)
     if to == "fastai":
         typer.echo(

@@ -6,7 +6,7 @@ import inspect
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -15,13 +15,6 @@ from visionkit.recipe import Recipe
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-
-PANELS = {
-    "data": ("Folder of the data set, where you have it.", "FOLDER", "Data"),
-    "sample": ("Use a small synthetic data set, drawn by visionkit.", None, "Data"),
-    "out": ("What to write: run folder or picture. By default a new name.", "PATH", "Output"),
-    "settings_file": ("Settings file instead of ./settings.ini.", "FILE", "Output"),
-}
 
 
 class ManyValuesCommand(TyperCommand):
@@ -46,22 +39,28 @@ class ManyValuesCommand(TyperCommand):
 
 
 def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
-    """The command that does `action` with `recipe`: its options are the recipe's settings.
+    """The command that does `action` with `recipe`: its options are its own and the recipe's settings.
 
-    `action` is called as `action(recipe, flags, data=…, sample=…, out=…, settings_file=…)`, where `flags` has
-    the text of the settings that were given.
+    `action` is called as `action(recipe, flags, …)`, where `flags` has the text of the settings that were
+    given, and the rest are the keyword-only parameters that it declares as Typer options.
     """
     fields = recipe.settings.model_fields
+    hints = get_type_hints(action, localns={"Recipe": Recipe}, include_extras=True)
+    declared = [
+        parameter.replace(annotation=hints[parameter.name])
+        for parameter in inspect.signature(action).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
 
     def run(**given: Any) -> None:
-        common = {name: given.pop(name) for name in PANELS}
+        common = {parameter.name: given.pop(parameter.name) for parameter in declared}
         flags = {name: value for name, value in given.items() if value is not None and value != []}
         for name, value in flags.items():
             if isinstance(value, list):
                 flags[name] = ",".join(value)
         action(recipe, flags, **common)
 
-    parameters = [*_common(recipe), *map(_option, fields, fields.values())]
+    parameters = [*declared, *map(_option, fields, fields.values())]
     setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010  (what Typer reads)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__doc__ = (
@@ -81,17 +80,6 @@ def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def _common(recipe: Recipe) -> list[inspect.Parameter]:
-    """The options that are no settings."""
-    options = []
-    for name, (text, metavar, panel) in PANELS.items():
-        flag = "--settings" if name == "settings_file" else _flag(name)
-        kind: Any = bool if name == "sample" else (Path | None)
-        option = typer.Option(flag, help=text, metavar=metavar, rich_help_panel=panel, show_default=False)
-        options.append(_parameter(name, kind, option, False if name == "sample" else None))
-    return options
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:
@@ -148,6 +136,9 @@ def _is_many(field: FieldInfo) -> bool:
 
 
 def _metavar(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and extra.get("metavar"):
+        return str(extra["metavar"])
     names = {int: "INTEGER", float: "NUMBER", str: "NAME", Path: "FILE"}
     parts = []
     for kind in _kinds(field):

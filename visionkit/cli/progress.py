@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
+from visionkit.progress import Advance, PlainProgress, Progress, Unit, quantity
 from visionkit.training.progress import EpochResult, PlainReporter, Reporter
 from visionkit.training.stages import Stage
 
 
-class BarReporter:
-    """A bar for the epoch under way, with rate and remaining time, and a line for each finished one."""
+class BarProgress:
+    """A bar for the work under way, with rate and remaining time."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Bars) -> None:
         self.progress = progress
-        self.task: TaskID | None = None
-        self.images = 0
 
     def note(self, text: str) -> None:
         self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    @contextmanager
+    def track(self, label: str, total: int | None, unit: Unit) -> Iterator[Advance]:
+        task = self.progress.add_task(label, total=total, text="")
+        done, started = 0, time.monotonic()
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            rate = int(done / max(time.monotonic() - started, 1e-3))
+            whole = f" of {quantity(total, unit)}" if total else ""
+            text = f"{quantity(done, unit)}{whole}, {quantity(rate, unit)}/s"
+            self.progress.update(task, advance=count, text=text)
+
+        try:
+            yield advance
+        finally:
+            self.progress.remove_task(task)
+
+
+class BarReporter(BarProgress):
+    """Besides, a bar for the epoch under way, and a line for each finished one."""
+
+    def __init__(self, progress: Bars) -> None:
+        super().__init__(progress)
+        self.task: TaskID | None = None
+
     def epoch_started(self, stage: Stage, epoch: int, images: int) -> None:
         text = f"{stage.size} px {stage.name} epoch {epoch}/{stage.epochs}"
-        self.task = self.progress.add_task(text, total=images, loss="", rate="")
+        self.task = self.progress.add_task(text, total=images, text="")
 
     def batch_done(self, images: int, loss: float) -> None:
         if self.task is None:
             return
-        self.progress.update(self.task, advance=images, loss=f"loss {loss:.4f}")
         speed = self.progress.tasks[-1].speed
-        self.progress.update(self.task, rate=f"{speed:.0f} images/s" if speed else "")
+        rate = f"{speed:.0f} images/s " if speed else ""
+        self.progress.update(self.task, advance=images, text=f"{rate}loss {loss:.4f}")
 
     def epoch_done(self, result: EpochResult) -> None:
         if self.task is not None:
@@ -49,14 +77,30 @@ def terminal_reporter() -> Iterator[Reporter]:
     if not console.is_terminal:
         yield PlainReporter()
         return
+    with _bars(console) as progress:
+        yield BarReporter(progress)
+
+
+@contextmanager
+def terminal_progress(stderr: bool = False) -> Iterator[Progress]:
+    """Bars where standard output (or standard error) is a terminal, else a plain line now and then."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        yield PlainProgress(sys.stderr if stderr else sys.stdout)
+        return
+    with _bars(console) as progress:
+        yield BarProgress(progress)
+
+
+def _bars(console: Console) -> Bars:
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}% {task.fields[rate]} {task.fields[loss]}", markup=False),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield BarReporter(progress)
+    return Bars(*columns, console=console, transient=True)
 
 
 def wait_message(text: str) -> AbstractContextManager[Any]:

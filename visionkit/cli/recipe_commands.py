@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from visionkit.cli.common_options import DataOption, OutOption, SampleOption, SettingsOption
+
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.recipe import Recipe
-    from visionkit.settings import PathSettings, TrainSettings
+    from visionkit.settings import TrainSettings
+    from visionkit.settings_file import SettingsFile
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Call:
 
     recipe: Recipe
     settings: TrainSettings
-    paths: PathSettings
+    file: SettingsFile
 
     @classmethod
     def read(cls, recipe: Recipe, flags: Mapping[str, Any], sample: bool, settings_file: Path | None) -> Call:
@@ -33,25 +36,28 @@ class Call:
         if file.path is not None:
             installed = [get_recipe(name) for name in recipe_names()]
             file.check([*(other for other in installed if other.name != recipe.name), recipe])
-        return cls(recipe, resolve(recipe, flags, file, sample), file.paths())
+        return cls(recipe, resolve(recipe, flags, file, sample), file)
 
-    def dataset(self, data: Path | None, sample: bool) -> Dataset:
+    def dataset(self, data: str | None, sample: bool) -> Dataset:
         """The checked data set."""
+        from visionkit.cli.progress import terminal_progress
         from visionkit.data.dataset import Dataset
         from visionkit.sources import locate
 
-        place = locate(self.recipe, data, sample, self.settings.seed, self.paths.data, typer.echo)
-        return Dataset.open(self.recipe, self.settings, place.folder, place.synthetic)
+        with terminal_progress() as progress:
+            store = self.file.store(progress)
+            place = locate(self.recipe, data, sample, self.settings.seed, store)
+            return Dataset.open(self.recipe, self.settings, place.folder, store)
 
 
 def train(
     recipe: Recipe,
     flags: Mapping[str, Any],
     *,
-    data: Path | None,
-    sample: bool,
-    out: Path | None,
-    settings_file: Path | None,
+    data: DataOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    settings_file: SettingsOption = None,
 ) -> None:
     """Train through all stages and write a run folder."""
     call = Call.read(recipe, flags, sample, settings_file)
@@ -67,8 +73,8 @@ def train(
             data=data,
             sample=sample,
             out=out,
-            runs_root=call.paths.runs,
-            store=call.paths.data,
+            runs_root=call.file.paths().runs,
+            store=call.file.store(reporter),
             reporter=reporter,
         )
     figures = "  ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
@@ -83,10 +89,10 @@ def show(
     recipe: Recipe,
     flags: Mapping[str, Any],
     *,
-    data: Path | None,
-    sample: bool,
-    out: Path | None,
-    settings_file: Path | None,
+    data: DataOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    settings_file: SettingsOption = None,
 ) -> None:
     """Write a sheet of augmented training examples as PNG."""
     call = Call.read(recipe, flags, sample, settings_file)
@@ -110,10 +116,10 @@ def lr_find(
     recipe: Recipe,
     flags: Mapping[str, Any],
     *,
-    data: Path | None,
-    sample: bool,
-    out: Path | None,
-    settings_file: Path | None,
+    data: DataOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    settings_file: SettingsOption = None,
 ) -> None:
     """Search the learning rate: write the curve as PNG, print the suggestions."""
     call = Call.read(recipe, flags, sample, settings_file)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from visionkit.progress import quantity
 from visionkit.registry import get_recipe, recipe_names
 from visionkit.runs import Run, runs_in
+from visionkit.sources.catalogue import entries
+
+if TYPE_CHECKING:
+    from visionkit.checks.report import CheckReport
 
 
 def print_recipes() -> None:
@@ -50,6 +56,23 @@ def print_runs(root: Path) -> None:
     wide_console().print(table)
 
 
+def print_data_sets(root: Path) -> None:
+    """One row a data set that was fetched into `root`, or from there into a library's own cache."""
+    found = entries(root)
+    if not found:
+        Console().print(f"There is no data set in {escape(str(root))} yet. Fetch one: visionkit data pets")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("name", "size", "files", "licence", "fetched", "folder"):
+        right = name in ("size", "files")
+        table.add_column(name, overflow="fold", justify="right" if right else "left", no_wrap=right)
+    for entry in found:
+        size, when = quantity(entry.bytes, "bytes"), entry.fetched[:10]
+        row = (entry.name, size, f"{entry.files:,}", entry.licence, when, entry.folder)
+        table.add_row(*map(escape, row))
+    wide_console().print(table)
+
+
 def headline(run: Run) -> float:
     """The figure that runs of this task are compared by; -1 where there is none yet."""
     return run.metrics.get(str(run.info["headline"]), -1.0)
@@ -61,3 +84,25 @@ def wide_console() -> Console:
     """
     console = Console()
     return console if console.is_terminal else Console(width=240)
+
+
+def print_check(report: CheckReport) -> None:
+    """What a check found: counts, then one row a kind of problem, the gravest first."""
+    from visionkit.checks.report import summary_rows
+
+    console = wide_console()
+    counts = report.counts
+    size = quantity(int(counts["bytes"]), "bytes")
+    parts = f", {counts['train']:,} train and {counts['valid']:,} validate" if counts.get("train") else ""
+    console.print(f"checked    {escape(str(report.path))}: {counts['images']:,} images, {size}{parts}")
+    rows = summary_rows(report)
+    if not rows:
+        console.print("found      nothing wrong")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("", "kind", "files", "what"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("", "kind"), justify="left")
+    styles = {"error": "red", "warning": "yellow", "note": "dim"}
+    for severity, kind, count, message in rows:
+        table.add_row(severity, escape(kind), f"{count:,}", escape(message), style=styles[severity])
+    console.print(table)

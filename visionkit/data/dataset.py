@@ -1,4 +1,4 @@
-"""A recipe's data set: found, checked, and served as fastai DataLoaders."""
+"""A recipe's data set: found, split, checked, and served as fastai DataLoaders."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visionkit.data.images import check_images
+from visionkit.data.problems import refuse, skipping
+from visionkit.data.skipping import read_skip_list
+from visionkit.data.splits import Splits, relative_name
+from visionkit.data.splitting import split_images
 from visionkit.errors import DataError, VisionkitError
 from visionkit.recipe import Recipe
 from visionkit.settings import TrainSettings
+from visionkit.sources.base import Store
+from visionkit.sources.locate import is_synthetic
 from visionkit.tasks import Task, get_task
 
 if TYPE_CHECKING:
@@ -22,50 +27,77 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images and targets of one recipe, as its DataBlock finds them.
+    """The images and targets of one recipe, as its DataBlock finds them, without what the user skips.
 
-    `images[i]` belongs to `targets[i]`: a label, a list of tags or the path of a mask. `train` and `valid`
-    are indices.
+    `images[i]` belongs to `targets[i]`: a label, a list of tags or the path of a mask, and to `items[i]`,
+    which the DataBlock makes both from. `train` and `valid` are indices; a split may leave images out.
     """
 
     recipe: Recipe
     settings: TrainSettings
     path: Path
-    synthetic: bool
+    items: Any
     images: list[Path]
     targets: list[Any]
     train: list[int]
     valid: list[int]
+    skipped: frozenset[Path] = frozenset()
 
     @classmethod
-    def open(cls, recipe: Recipe, settings: TrainSettings, path: Path, synthetic: bool = False) -> Dataset:
-        """Read and check the data set in `path`: every image is decoded once.
+    def open(cls, recipe: Recipe, settings: TrainSettings, path: Path, store: Store | None = None) -> Dataset:
+        """Find and check the data set in `path`: every image and mask is decoded, and remembered in `store`.
 
         Raises:
             DataError: something is wrong with the files; the message names the first.
         """
-        block = recipe.datablock(path, settings)
-        items: Any = block.get_items(path) if block.get_items else path
-        rows = [items.iloc[index] for index in range(len(items))] if hasattr(items, "iloc") else list(items)
-        if not rows:
-            raise DataError(f"{path}: no images for the recipe {recipe.name}.")
-        images = [Path(_read(block, 0, row)) for row in rows]
-        targets = [_read(block, 1, row) for row in rows]
-        train, valid = (list(part) for part in _split(block, items))
+        from visionkit.checks.training import check_for_training
+
+        dataset = cls.find(recipe, settings, path)
+        check_for_training(dataset, store or Store())
+        return dataset
+
+    @classmethod
+    def find(cls, recipe: Recipe, settings: TrainSettings, path: Path) -> Dataset:
+        """Find the images and targets in `path` and split them, without looking into the files.
+
+        Raises:
+            DataError: something is missing or contradicts itself; the message names the first file or row.
+        """
+        skipped = read_skip_list(settings.skip, path) if settings.skip is not None else frozenset()
+        with skipping(skipped):
+            block = recipe.datablock(path, settings)
+            found: Any = block.get_items(path) if block.get_items else path
+            rows = [found.iloc[index] for index in range(len(found))] if _is_table(found) else list(found)
+            kept, images, targets = _read_rows(block, rows, skipped)
+            items = found.iloc[kept] if _is_table(found) else [rows[index] for index in kept]
+            if not images:
+                raise DataError(f"{path}: no images for the recipe {recipe.name}.")
+            train, valid = split_images(settings, images, targets, path, lambda: _own_split(block, items))
         for part, name in ((train, "training"), (valid, "validation")):
             if not part:
                 raise DataError(
-                    f"{path}: the split leaves no image for {name} ({len(images)} in all). Add images."
+                    f"{path}: the split leaves no image for {name} ({len(images)} in all). Add images, or "
+                    "take another --split."
                 )
-        dataset = cls(recipe, settings, path, synthetic, images, targets, train, valid)
-        check_images(images)
-        dataset.task.check(dataset)
-        return dataset
+        return cls(recipe, settings, path, items, images, targets, train, valid, skipped)
 
     @property
     def task(self) -> Task:
         """What the recipe's task adds: loss, metrics, decoding, plots."""
         return get_task(self.recipe.task)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether visionkit drew the images."""
+        return is_synthetic(self.path)
+
+    def block(self, settings: TrainSettings | None = None) -> DataBlock:
+        """The recipe's DataBlock, with the items and the split of this data set."""
+        with skipping(self.skipped):
+            block = self.recipe.datablock(self.path, settings or self.settings)
+        block.get_items = lambda _: self.items
+        block.splitter = lambda _: (self.train, self.valid)
+        return block
 
     def dataloaders(self, size: int, device: Any = None) -> DataLoaders:
         """Fastai's DataLoaders at `size` pixels on `device` (fastai's default where None).
@@ -78,13 +110,11 @@ class Dataset:
 
         settings = self.settings.replaced(size=size)
         device = default_device() if device is None else device
-        workers = resolve_workers(settings.workers, device)
-        block = self.recipe.datablock(self.path, settings)
-        dls = block.dataloaders(
+        dls = self.block(settings).dataloaders(
             self.path,
             path=self.path,
             bs=min(settings.bs, len(self.train)),
-            num_workers=workers,
+            num_workers=resolve_workers(settings.workers, device),
             device=device,
         )
         dls.settings = settings
@@ -93,26 +123,48 @@ class Dataset:
     def fingerprint(self) -> str:
         """A short hash over names, sizes in bytes, and targets: tells whether two data sets are the same."""
         digest = sha256()
-        for image, target in sorted(zip(map(str, self.images), map(str, self.targets))):
-            file = Path(image)
-            name, size = (
-                file.relative_to(self.path) if file.is_relative_to(self.path) else file.name,
-                file.stat().st_size,
-            )
+        for image, target in sorted(zip(self.images, self.targets), key=lambda pair: str(pair[0])):
             label = Path(target).name if self.recipe.task == "segmentation" else target
-            digest.update(f"{name}\0{size}\0{label}\n".encode())
+            digest.update(
+                f"{relative_name(image, self.path)}\0{image.stat().st_size}\0{label}\n".encode(
+                    errors="surrogateescape"
+                )
+            )
         return digest.hexdigest()[:16]
 
-    def class_counts(self) -> Counter[str]:
-        """How many images each label or tag has; empty for masks."""
+    def class_counts(self, part: list[int] | None = None) -> Counter[str]:
+        """How many images each label or tag has, among the indices `part` or all; empty for masks."""
         if self.recipe.task == "segmentation":
             return Counter()
-        labels = (
-            self.targets
-            if self.recipe.task == "single-label"
-            else [tag for tags in self.targets for tag in tags]
-        )
+        targets = self.targets if part is None else [self.targets[index] for index in part]
+        labels = targets if self.recipe.task == "single-label" else [tag for tags in targets for tag in tags]
         return Counter(map(str, labels))
+
+
+def _is_table(items: Any) -> bool:
+    return hasattr(items, "iloc")
+
+
+def _read_rows(
+    block: DataBlock, rows: list[Any], skipped: frozenset[Path]
+) -> tuple[list[int], list[Path], list[Any]]:
+    """The places of the rows that are used, and what the DataBlock makes of them: images and targets."""
+    kept: list[int] = []
+    images: list[Path] = []
+    targets: list[Any] = []
+    for index, row in enumerate(rows):
+        try:
+            image = Path(_read(block, 0, row))
+            if image in skipped:
+                continue
+            target = _read(block, 1, row)
+        except DataError as error:
+            refuse("unlabelled", str(error), row if isinstance(row, Path) else None)
+            continue
+        kept.append(index)
+        images.append(image)
+        targets.append(target)
+    return kept, images, targets
 
 
 def _read(block: DataBlock, position: int, row: Any) -> Any:
@@ -133,7 +185,9 @@ def _read(block: DataBlock, position: int, row: Any) -> Any:
     return value
 
 
-def _split(block: DataBlock, items: Any) -> Any:
+def _own_split(block: DataBlock, items: Any) -> Splits:
+    """The recipe's own split; fastai's default where it has none."""
     from fastai.data.transforms import RandomSplitter
 
-    return (block.splitter or RandomSplitter())(items)
+    train, valid = (block.splitter or RandomSplitter())(items)
+    return list(map(int, train)), list(map(int, valid))

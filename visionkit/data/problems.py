@@ -42,7 +42,8 @@ class _Leniency:
     gathered: list[Problem] | None = None
 
 
-_leniency: ContextVar[_Leniency] = ContextVar("leniency", default=_Leniency())
+_STRICT = _Leniency()
+_leniency: ContextVar[_Leniency] = ContextVar("leniency", default=_STRICT)
 
 
 def refuse(kind: str, message: str, file: Path | None = None) -> None:
@@ -61,6 +62,11 @@ def refuse(kind: str, message: str, file: Path | None = None) -> None:
 def is_skipped(file: Path) -> bool:
     """Whether the user wants `file` left out."""
     return file in _leniency.get().skipped
+
+
+def skipped_files() -> frozenset[Path]:
+    """The files that the user wants left out."""
+    return _leniency.get().skipped
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import csv as csv_format
-from collections.abc import Iterator
+import sys
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from visionkit.data.images import image_files
+from visionkit.data.images import skipped_names
+from visionkit.data.lookup import ImageLookup, leads_outside
+from visionkit.data.problems import refuse
+from visionkit.data.tables import Table, open_table, separator_name, shown
 from visionkit.errors import DataError, listing
 
 
@@ -22,92 +26,124 @@ def read_tags(csv: Path, folder: Path) -> list[TaggedImage]:
     """The images of `folder` with their tags from `csv`, in the order of its rows.
 
     The columns are `image_name` (the file name, with or without its ending) and `tags` (separated by spaces),
-    as in Kaggle's planet competition; other columns are passed over, and so are blank lines.
+    as in Kaggle's planet competition; other columns are passed over, and so are blank rows. What `csv` may
+    look like is said at `open_table`. Where a row names an image in a sub-folder (`night/a.jpg`), the images
+    in all sub-folders count.
+
+    Rows with the same tags share one list, so that a million of them fit in memory: copy before changing one.
+    Images that the user skips are left out with their rows.
 
     Raises:
         DataError: a column is missing, a row has no tags, is there twice or names no image, or an image has
             no row.
     """
-    table = list(_rows(csv))
-    if not table:
-        raise DataError(f"{csv}: there are no rows below the header.")
-    images = image_files(folder)
-    by_file = {path.name: path for path in images}
-    by_stem: dict[str, list[Path]] = {}
-    for path in images:
-        by_stem.setdefault(path.stem, []).append(path)
-    rows: list[TaggedImage] = []
-    seen: dict[Path, int] = {}
-    for line, name, tags in table:
-        if not name:
-            raise DataError(f"{csv}, row {line}: no image name. Complete or remove the row.")
-        if not tags:
-            raise DataError(f"{csv}, row {line}: {name} has no tags. Complete or remove the row.")
-        found = [by_file[name]] if name in by_file else by_stem.get(name, [])
+    return _Reader(open_table(csv, ("image_name", "tags")), folder).read()
+
+
+class _Reader:
+    """Reads a table row by row, and keeps what is known of the images so far."""
+
+    def __init__(self, table: Table, folder: Path) -> None:
+        self.table, self.folder = table, folder
+        self._name, self._tags = table.columns.index("image_name"), table.columns.index("tags")
+        self._split = lru_cache(maxsize=2**16)(_split)  # of this reader: the caller gets the lists
+        self._skipped = skipped_names(folder)
+        self._kept: list[TaggedImage] = []
+        self._seen: dict[str, int] = {}  # the image's name: its row
+        self._refused: set[str] = set()  # images of refused rows, which are no orphans
+
+    def read(self) -> list[TaggedImage]:
+        """All rows, and then the images without one."""
+        rows = self.table.rows()
+        first = next(rows, None)
+        if first is None:
+            raise DataError(f"{self.table.file}: there are no rows below the header.")
+        images = ImageLookup(self.folder)
+        for number, values in chain([first], rows):
+            name = values[self._name] if self._name < len(values) else ""
+            self._add(number, name, values, images.find(name))
+        self._refuse_orphans(images)
+        if not self._kept:
+            message = "no row is left; all are refused or in the list of those to skip."
+            refuse("no rows", f"{self.table.file}: {message}")
+        return self._kept
+
+    def _add(self, number: int, name: str, values: list[str], found: list[str]) -> None:
+        """Keep the row, whose name means the images `found`, or refuse it."""
+        if self._skipped and found:
+            found = [image for image in found if image not in self._skipped]
+            if not found:
+                return
+        fault = self._fault(name, values, found)
+        if fault:
+            kind, message = fault
+            self._refused.update(found)
+            self._refuse(number, kind, message, self._concerned(name, found))
+            return
+        image = found[0]
+        if image in self._seen:
+            message = f"{shown(name)} is already in row {self._seen[image]}. Keep one of the two."
+            self._refuse(number, "row twice", message, self.folder / image)
+            return
+        self._seen[image] = number
+        self._kept.append(TaggedImage(self.folder / image, self._split(values[self._tags])))
+
+    def _fault(self, name: str, values: list[str], found: list[str]) -> tuple[str, str] | None:
+        """The kind of what is wrong with a row by itself, and what to do; None where all is well."""
+        width, separator = len(self.table.columns), self.table.separator
+        if len(values) != width:
+            return "row values", (
+                f"{len(values)} values for {width} columns. Separate tags by spaces, and put quotes around a "
+                f"name with a {separator_name(separator)}."
+            )
+        if not name.strip() and not found:
+            return "no name", "no image name. Complete or remove the row."
+        tags = values[self._tags]
+        if not self._split(tags):
+            return "no tags", f"{shown(name)} has no tags. Complete or remove the row."
+        if tags[0].isspace() and tags.lstrip()[0] == '"':  # a quote there quotes nothing
+            return "row values", "a space stands before the quote of the tags. Remove it."
+        if not found and leads_outside(name):
+            return "missing image", (
+                f"{shown(name)} lies outside of {self.folder}. Name images by where they are in that folder."
+            )
         if not found:
-            raise DataError(
-                f"{csv}, row {line}: {name} has no image in {folder}. Add the file or remove the row."
+            return "missing image", (
+                f"{shown(name)} has no image in {self.folder}. Add the file or remove the row."
             )
         if len(found) > 1:
-            meant = listing([path.name for path in found])
-            raise DataError(
-                f"{csv}, row {line}: {name} may mean any of {meant} in {folder}. Write the whole file name."
+            meant = listing(list(map(shown, found)))
+            return "ambiguous name", (
+                f"{shown(name)} may mean any of {meant} in {self.folder}. Write the whole file name."
             )
-        path = found[0]
-        if path in seen:
-            raise DataError(f"{csv}, row {line}: {name} is already in row {seen[path]}. Keep one of the two.")
-        seen[path] = line
-        rows.append(TaggedImage(path, tags))
-    orphans = [path.name for path in images if path not in seen]
-    if orphans:
-        raise DataError(
-            f"{csv}: no row for {len(orphans):,} of the images in {folder}: {listing(orphans)}. "
-            "Add rows or move them away."
-        )
-    return rows
+        return None
+
+    def _refuse(self, number: int, kind: str, message: str, file: Path | None) -> None:
+        refuse(kind, f"{self.table.file}, row {number}: {message}", file)
+
+    def _concerned(self, name: str, found: list[str]) -> Path | None:
+        """The image that a refused row is about; where the name would be, if it is missing or ambiguous."""
+        if len(found) == 1:
+            return self.folder / found[0]
+        return self.folder / name if name.strip() and not leads_outside(name) else None
+
+    def _refuse_orphans(self, images: ImageLookup) -> None:
+        """Refuse the images without a row: in one message, or one problem each where they are gathered."""
+        known = (self._seen, self._refused, self._skipped)
+        orphans = [image for image in images.names if not any(image in names for names in known)]
+        for name in orphans:
+            path = self.folder / name
+            try:
+                refuse(
+                    "orphaned image", f"{path}: no row in {self.table.file}. Add one or move it away.", path
+                )
+            except DataError:
+                raise DataError(
+                    f"{self.table.file}: no row for {len(orphans):,} of the images in {self.folder}: "
+                    f"{listing(list(map(shown, orphans)))}. Add rows or move them away."
+                ) from None
 
 
-def _rows(csv: Path) -> Iterator[tuple[int, str, list[str]]]:
-    """The number, image name and tags of every row below the header, which is row 1.
-
-    Python's reader rather than pandas': that one makes an index of the first column where rows have a value
-    too many, and fills those that have one too few.
-    """
-    records = _records(csv)
-    header = next(records, None)
-    if header is None:
-        raise DataError(f"{csv}: not a CSV file (it is empty).")
-    columns = header[1]
-    missing = [column for column in ("image_name", "tags") if column not in columns]
-    if missing:
-        raise DataError(
-            f"{csv}: there is no column {' and no '.join(map(repr, missing))}; its columns are "
-            f"{listing(list(map(repr, columns)))}."
-        )
-    for column in ("image_name", "tags"):
-        if columns.count(column) > 1:
-            raise DataError(f"{csv}: there are {columns.count(column)} columns {column!r}. Keep one of them.")
-    name, tags = columns.index("image_name"), columns.index("tags")
-    for line, values in records:
-        if len(values) != len(columns):
-            raise DataError(
-                f"{csv}, row {line}: {len(values)} values for {len(columns)} columns. "
-                "Separate tags by spaces, and put quotes around a name with a comma."
-            )
-        yield line, values[name], list(dict.fromkeys(values[tags].split()))
-
-
-def _records(csv: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, with their numbers."""
-    if not csv.is_file():
-        raise DataError(f"{csv}: there is no such file; it holds the images' tags.")
-    line = 0
-    try:
-        with csv.open(encoding="utf-8-sig", newline="") as file:
-            for line, values in enumerate(csv_format.reader(file, strict=True), start=1):
-                if values:
-                    yield line, values
-    except UnicodeDecodeError as error:
-        raise DataError(f"{csv}: not a CSV file in UTF-8 ({error}). Save it in that encoding.") from error
-    except (csv_format.Error, OSError) as error:
-        raise DataError(f"{csv}, row {line + 1}: not a CSV file ({error}).") from error
+def _split(tags: str) -> list[str]:
+    """The tags, each once; equal tags of all rows are one object."""
+    return list(dict.fromkeys(map(sys.intern, tags.split())))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.inference.bundle import DESCRIPTION_FILE, WEIGHTS_FILE
 from visionkit.runs import Run
 
+if TYPE_CHECKING:
+    from visionkit.sources.base import Store
+
 Format = Literal["safetensors", "fastai"]
 
 
-def export_run(run: Run, to: Format, out: Path | None = None) -> Path:
+def export_run(run: Run, to: Format, out: Path | None = None, store: Store | None = None) -> Path:
     """Write the model of `run` in another form; returns what was written.
 
     Args:
@@ -22,6 +25,7 @@ def export_run(run: Run, to: Format, out: Path | None = None) -> Path:
             pickled Learner for `load_learner`, which runs code on loading and needs visionkit installed
             there.
         out: the folder or file to write; by default `export/` in the run folder.
+        store: remembers which images were looked at before; `~/.visionkit` where None.
 
     Raises:
         UsageError: `out` is there already.
@@ -38,14 +42,14 @@ def export_run(run: Run, to: Format, out: Path | None = None) -> Path:
         for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
             shutil.copyfile(run.path / "model" / name, target / name)
     else:
-        _export_learner(run, target)
+        _export_learner(run, target, store)
     return target
 
 
-def _export_learner(run: Run, target: Path) -> None:
+def _export_learner(run: Run, target: Path, store: Store | None) -> None:
     from visionkit.training.restore import restore
 
-    learn, _ = restore(run, device="cpu")
+    learn, _ = restore(run, device="cpu", store=store)
     beside = target.with_name(f".{target.name}.part")
     learn.path = target.parent
     learn.export(beside.name)

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from fastai.learner import Learner
 
     from visionkit.data.dataset import Dataset
+    from visionkit.sources.base import Store
 
 
-def plot_run(run: Run, learn: Learner | None = None, dataset: Dataset | None = None) -> list[Path]:
+def plot_run(
+    run: Run,
+    learn: Learner | None = None,
+    dataset: Dataset | None = None,
+    store: Store | None = None,
+) -> list[Path]:
     """Draw losses, schedule, metrics, and what the model makes of the validation images; returns the files.
 
     Args:
@@ -24,6 +30,7 @@ def plot_run(run: Run, learn: Learner | None = None, dataset: Dataset | None = N
         learn: its Learner, where it is at hand; else the model is loaded again for the plots of predictions,
             if the run has come so far as to have one.
         dataset: the data set of `learn`.
+        store: remembers which images were looked at before; `~/.visionkit` where None.
 
     Raises:
         VisionkitError: no epoch is finished, or the data set is no longer there.
@@ -34,7 +41,7 @@ def plot_run(run: Run, learn: Learner | None = None, dataset: Dataset | None = N
     if learn is None and (run.path / "model").is_dir():
         from visionkit.training.restore import restore
 
-        learn, dataset = restore(run)
+        learn, dataset = restore(run, store=store)
     if learn is not None and dataset is not None:
         figures |= dataset.task.evaluation_plots(learn, dataset, dataset.settings)
     files = []

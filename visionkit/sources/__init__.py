@@ -4,7 +4,7 @@ demand.
 
 from __future__ import annotations
 
-from visionkit.sources.base import Source
+from visionkit.sources.base import Limits, Source, Store
 from visionkit.sources.fastai_archive import FastaiArchive
 from visionkit.sources.kaggle import KaggleCompetition
 from visionkit.sources.locate import SYNTHETIC_NOTE, Place, is_synthetic, locate
@@ -13,8 +13,10 @@ __all__ = [
     "SYNTHETIC_NOTE",
     "FastaiArchive",
     "KaggleCompetition",
+    "Limits",
     "Place",
     "Source",
+    "Store",
     "is_synthetic",
     "locate",
 ]

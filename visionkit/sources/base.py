@@ -38,6 +38,11 @@ class Store:
     progress: Progress = field(default_factory=PlainProgress)
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def memory(self) -> Path:
+        """The file that remembers which images and masks were looked at, and what was seen."""
+        return self.root / "looked-at.sqlite"
+
 
 class Source(Protocol):
     """A place that a data set can be fetched from."""

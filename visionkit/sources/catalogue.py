@@ -51,14 +51,14 @@ def fetched(source: Source, store: Store) -> Path:
     Raises:
         VisionkitError: it cannot be fetched; the message says what to do.
     """
-    if not source.is_there(store.root):
-        folder = source.folder(store.root)
-        with _locked(folder, store):
-            path = source.fetch(store)
-    else:
+    there = source.is_there(store.root)
+    if there:
         path = source.fetch(store)
-    with suppress(OSError):  # a store that cannot be written to serves all the same
-        if not _record_file(store.root, source.name).is_file():
+    else:
+        with _locked(source.folder(store.root), store):
+            path = source.fetch(store)
+    if not there or not _record_file(store.root, source.name).is_file():
+        with suppress(OSError):  # a store that cannot be written to serves all the same
             _write(store.root, entry(source, path))
     return path
 

@@ -1,147 +1,122 @@
-"""Data of Kaggle's competitions, through Kaggle's own client."""
+"""Data of Kaggle's competitions and data sets, through Kaggle's own client."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-from visionkit.errors import VisionkitError
+from visionkit.errors import UsageError
+from visionkit.sources.base import Store
+from visionkit.sources.kaggle_dataset import SITE, SLUG, KaggleDataset, disk_faults
+from visionkit.sources.kaggle_mirror import KaggleMirror
 
-HELP = "https://www.kaggle.com/settings"
+__all__ = ["KaggleCompetition", "KaggleDataset", "KaggleMirror", "kaggle_page"]
+
+DOWNLOADS = ".downloads"
+"""Where, in a competition's folder, half files wait to be gone on with."""
+
+EVERYTHING = ".everything"
+"""Stands in a competition's folder once all its files are there."""
 
 
 @dataclass(frozen=True)
 class KaggleCompetition:
-    """Files of one competition.
+    """Files of one competition, unpacked.
+
+    A wanted file is whatever the competition lists under its name, packed or not: "train-jpg" may be
+    train-jpg.tar.7z, train-jpg.zip or a folder of loose images.
 
     Args:
         slug: the competition's name in its address.
-        files: what to fetch, as the competition lists it: archive or table -> the name it has once it is
-            unpacked.
+        files: the names that the files have once they are unpacked; without any, all
+            that the competition has.
+        test: those of the test sets, which `with_test` adds.
+        mirror: the data set that has what the competition no longer serves.
+        licence: the terms of the data.
+
+    Raises:
+        UsageError: `slug` is no name of a competition.
     """
 
     slug: str
-    files: tuple[tuple[str, str], ...]
+    files: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    mirror: KaggleMirror | None = None
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(SLUG, self.slug):
+            raise UsageError(
+                f"{self.slug!r} is no name of a Kaggle competition: give the last part of its address, as in "
+                "kaggle:competitions/planet-understanding-the-amazon-from-space."
+            )
+
+    @property
+    def name(self) -> str:
+        """As in `--data kaggle:competitions/NAME`."""
+        return f"kaggle:competitions/{self.slug}"
 
     @property
     def url(self) -> str:
         """The competition's page with its data."""
-        return f"https://www.kaggle.com/competitions/{self.slug}/data"
+        return f"{SITE}/competitions/{self.slug}/data"
 
-    def fetch(self, store: Path, note: Callable[[str], None]) -> Path:
-        """The folder `kaggle/SLUG` in `store`, fetched and unpacked; what is there is not fetched again.
+    def with_test(self) -> KaggleCompetition:
+        """This source, with its test sets.
 
         Raises:
-            VisionkitError: no credentials, rules not accepted, a file that Kaggle does not have, no
-                connection.
+            UsageError: it names none.
         """
-        folder = store / "kaggle" / self.slug
-        missing = [(remote, name) for remote, name in self.files if not (folder / name).exists()]
-        if not missing:
+        if not self.test:
+            raise UsageError(f"{self.name} has no test sets that can be fetched.")
+        wanted = self.files + self.test if self.files else ()
+        return replace(self, files=tuple(dict.fromkeys(wanted)))
+
+    def folder(self, root: Path) -> Path:
+        """The folder `kaggle/SLUG` of the store."""
+        return root / "kaggle" / self.slug
+
+    def is_there(self, root: Path) -> bool:
+        """Whether every wanted file is there."""
+        return not self._missing(self.folder(root))
+
+    def fetch(self, store: Store) -> Path:
+        """The folder, with what was missing fetched and unpacked; what is there is not fetched again.
+
+        Raises:
+            VisionkitError: no credentials, rules not accepted, files that neither the competition nor the
+                mirror has, no connection, a damaged archive.
+        """
+        from visionkit.sources.kaggle_client import connect
+        from visionkit.sources.kaggle_fetch import CompetitionFetch
+
+        folder = self.folder(store.root)
+        if not self._missing(folder):
             return folder
-        api = authenticated_client(self.url)
-        halves = folder / ".downloads"  # the client writes half files under their final names, to go on later
-        halves.mkdir(parents=True, exist_ok=True)
-        for remote, name in missing:
-            note(f"fetching   {remote} of {self.slug}")
-            self._unpack(self._download(api, remote, halves), folder / name)
-        with contextlib.suppress(OSError):  # something else is in it
-            halves.rmdir()
+        client = connect(self.url, store.progress)
+        with disk_faults(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            CompetitionFetch(self, client, store, folder).run(self._missing(folder))
+            shutil.rmtree(folder / DOWNLOADS, ignore_errors=True)
         return folder
 
-    def _download(self, api: Any, remote: str, folder: Path) -> Path:
-        from requests.exceptions import HTTPError, RequestException
-
-        try:
-            api.competition_download_file(self.slug, remote, path=str(folder))
-        except HTTPError as error:
-            raise VisionkitError(self._explain(error, remote)) from error
-        except RequestException as error:
-            raise VisionkitError(
-                f"Kaggle cannot be reached ({error}). Check the connection and call again."
-            ) from error
-        except (OSError, ValueError) as error:  # no space, or another size than announced
-            raise VisionkitError(
-                f"{remote} of {self.slug}: the download broke off ({error}). Mend that and call again."
-            ) from error
-        names = (Path(remote).name, f"{Path(remote).name}.zip")
-        found = next((folder / name for name in names if (folder / name).is_file()), None)
-        if found is None or found.with_name(f"{found.name}.kaggle-partial").exists():
-            raise VisionkitError(
-                f"{remote} of {self.slug}: the download broke off. Call again: it goes on where it stopped."
-            )
-        return found
-
-    def _explain(self, error: Any, remote: str) -> str:
-        """What to do about an answer of Kaggle's that is an error."""
-        status = getattr(error.response, "status_code", None)
-        if status == 403:
-            return (
-                f"Kaggle does not give out {self.slug} yet ({error}). Accept the competition's rules at "
-                f"https://www.kaggle.com/competitions/{self.slug}/rules and call again."
-            )
-        if status == 401:
-            return f"Kaggle refused the credentials ({error}). Make a new API token at {HELP}."
-        if status == 404:
-            return (
-                f"Kaggle has no file {remote} in {self.slug}. Look at {self.url}; where the images are "
-                "offered elsewhere, unpack them yourself and name the folder with --data."
-            )
-        return f"Kaggle answered {status} for {remote}: {error}. Call again later."
-
-    def _unpack(self, file: Path, target: Path) -> None:
-        """Bring one downloaded file to `target`: renamed, or unpacked and its only member lifted."""
-        from visionkit.sources.archives import unpack
-
-        if not file.name.lower().endswith((".zip", ".7z", ".tar", ".tgz", ".tar.gz")):
-            file.rename(target)
-            return
-        unpack(file, target, lift=lambda _: True)
-        file.unlink()
+    def _missing(self, folder: Path) -> list[str]:
+        return [name for name in self.files or (EVERYTHING,) if not (folder / name).exists()]
 
 
-def authenticated_client(page: str) -> Any:
-    """Kaggle's client, logged in.
-
-    Raises:
-        VisionkitError: there are no credentials that Kaggle knows, or the client cannot be imported.
+def kaggle_page(url: str) -> KaggleCompetition | KaggleDataset | None:
+    """The source that a page of kaggle.com shows, such as https://www.kaggle.com/datasets/OWNER/NAME; None
+    for every other address.
     """
-    from requests.exceptions import HTTPError
-
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said):  # the client prints its advice on import
-            from kaggle.api.kaggle_api_extended import KaggleApi
-
-            api = KaggleApi()
-            api.authenticate()
-    except ImportError as error:
-        raise VisionkitError(
-            f"Kaggle's client cannot be imported ({error}): pip install kaggle six"
-        ) from error
-    except SystemExit:
-        raise VisionkitError(_no_credentials(page)) from None
-    except HTTPError as error:
-        raise VisionkitError(
-            f"Kaggle refused the credentials ({error}). Make a new API token at {HELP}, or call again later."
-        ) from error
-    except OSError as error:  # the client before 2.0 answers so where it finds no credentials
-        if "kaggle.json" in str(error):
-            raise VisionkitError(_no_credentials(page)) from None
-        raise VisionkitError(
-            f"Kaggle cannot be reached ({error}). Check the connection and call again."
-        ) from error
-    return api
-
-
-def _no_credentials(page: str) -> str:
-    return (
-        f"there are no Kaggle credentials, or they are out of date. Make an API token at {HELP} and put it "
-        "into $KAGGLE_API_TOKEN or ~/.kaggle/access_token (or kaggle.json with the older key). The data "
-        f"set's page is {page}. Or name a folder that you have with --data, or try the drawn one with "
-        "--sample."
-    )
+    address = urlsplit(url)
+    if (address.hostname or "") not in ("kaggle.com", "www.kaggle.com"):
+        return None
+    kind, *rest = [part for part in address.path.split("/") if part] or [""]
+    if kind in ("c", "competitions") and rest and re.fullmatch(SLUG, rest[0]):
+        return KaggleCompetition(rest[0])
+    if kind == "datasets" and re.fullmatch(f"{SLUG}/{SLUG}", "/".join(rest[:2])):
+        return KaggleDataset("/".join(rest[:2]))
+    return None

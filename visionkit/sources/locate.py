@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from visionkit.errors import DataError, UsageError
+from visionkit.sources.base import Store
+from visionkit.sources.catalogue import fetched
+from visionkit.sources.names import FORMS, is_source_name, named_source
 
 if TYPE_CHECKING:
     from visionkit.recipe import Recipe
 
-DEFAULT_STORE = Path("~/.visionkit")
 MARKER = "SYNTHETIC.txt"
 SAMPLE_VERSION = 1
 """Part of a sample folder's name: a change of the drawings is a new folder."""
@@ -34,31 +35,47 @@ class Place(NamedTuple):
 
 
 def locate(
-    recipe: Recipe,
-    data: Path | str | None,
-    sample: bool,
-    seed: int,
-    store: Path | None = None,
-    note: Callable[[str], None] = print,
+    recipe: Recipe, data: Path | str | None, sample: bool, seed: int, store: Store | None = None
 ) -> Place:
-    """The folder to read: `data` as it is, the drawn sample, or what the recipe's source fetches.
+    """The folder to read: `data`, the drawn sample, or what the recipe's source fetches.
+
+    Args:
+        recipe: whose data set it is.
+        data: a folder, or the name of a source such as "fastai:PETS", which is fetched.
+        sample: draw and use the recipe's sample.
+        seed: of the sample.
+        store: where data sets are fetched and drawn; `~/.visionkit` where None.
 
     Raises:
-        UsageError: both `data` and `sample`, or a sample of a recipe that has none.
+        UsageError: both `data` and `sample`, a sample of a recipe that has none, or an unknown source.
         DataError: there is no folder `data`.
         VisionkitError: the source cannot be fetched.
     """
-    store = (store or DEFAULT_STORE).expanduser()
+    store = store or Store()
     if data is not None and sample:
         raise UsageError("--data and --sample exclude each other: the sample is drawn by visionkit.")
     if data is not None:
+        return find_folder(data, store)
+    if sample:
+        return Place(draw_sample(recipe, seed, store.root), True)
+    return Place(fetched(recipe.source, store), False)
+
+
+def find_folder(data: Path | str, store: Store) -> Place:
+    """The folder `data`, or that of the source of this name, fetched where it is not there yet.
+
+    Raises:
+        UsageError: an unknown source.
+        DataError: there is no such folder.
+        VisionkitError: the source cannot be fetched.
+    """
+    if is_source_name(str(data)):
+        folder = fetched(named_source(str(data)), store)
+    else:
         folder = Path(data).expanduser()
         if not folder.is_dir():
-            raise DataError(f"--data {data}: there is no such folder.")
-        return Place(folder, is_synthetic(folder))
-    if sample:
-        return Place(draw_sample(recipe, seed, store), True)
-    return Place(recipe.source.fetch(store, note), False)
+            raise DataError(f"--data {data}: there is no such folder. It can be {FORMS}.")
+    return Place(folder, is_synthetic(folder))
 
 
 def is_synthetic(folder: Path) -> bool:

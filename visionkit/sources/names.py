@@ -6,8 +6,8 @@ from visionkit.errors import UsageError
 from visionkit.sources.base import Source
 
 FORMS = (
-    "fastai:NAME, kaggle:competitions/NAME, kaggle:datasets/OWNER/NAME, torchvision:NAME, an https:// address "
-    "of an archive, or a folder"
+    "fastai:NAME, kaggle:competitions/NAME, kaggle:datasets/OWNER/NAME, torchvision:NAME, an https:// "
+    "address of an archive, or a folder"
 )
 _SCHEMES = ("fastai:", "kaggle:", "torchvision:", "http://", "https://")
 
@@ -24,7 +24,7 @@ def named_source(text: str) -> Source:
         UsageError: it is of none of the forms.
     """
     from visionkit.sources.fastai_archive import FastaiArchive
-    from visionkit.sources.kaggle import KaggleCompetition, KaggleDataset
+    from visionkit.sources.kaggle import KaggleCompetition, KaggleDataset, kaggle_page
     from visionkit.sources.torchvision_dataset import TorchvisionDataset
     from visionkit.sources.web import WebArchive
 
@@ -35,7 +35,7 @@ def named_source(text: str) -> Source:
     if kind == "torchvision" and rest:
         return TorchvisionDataset(rest)
     if kind in ("http", "https"):
-        return WebArchive(text)
+        return kaggle_page(text) or WebArchive(text)
     if kind == "kaggle" and all(parts):
         if parts[0] == "competitions" and len(parts) == 2:
             return KaggleCompetition(parts[1])

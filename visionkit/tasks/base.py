@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
     from visionkit.settings import TrainSettings
+    from visionkit.sources.base import Store
 
 
 class Task(ABC):
@@ -25,7 +26,7 @@ class Task(ABC):
     """The metric that runs are compared by; higher is better."""
 
     @abstractmethod
-    def check(self, dataset: Dataset) -> None:
+    def check(self, dataset: Dataset, store: Store) -> None:
         """Raise `DataError` where the targets of `dataset` cannot be trained on."""
 
     @abstractmethod

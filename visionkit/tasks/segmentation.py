@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
     from visionkit.settings import TrainSettings
+    from visionkit.sources.base import Store
 
 
 class Segmentation(Task):
@@ -32,11 +33,11 @@ class Segmentation(Task):
     name = "segmentation"
     headline = "mean_iou"
 
-    def check(self, dataset: Dataset) -> None:
+    def check(self, dataset: Dataset, store: Store) -> None:
         """Every mask decodes, has its image's size and holds only codes that have a name, two at least
         besides Void.
         """
-        block = dataset.recipe.datablock(dataset.path, dataset.settings)
+        block = dataset.block()
         codes = mask_codes(block.item_tfms)
         if len(codes) - (void_index(codes) is not None) < 2:
             raise DataError(f"{dataset.path}: the codes are {', '.join(codes)}; two besides Void are needed.")

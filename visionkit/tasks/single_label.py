@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
     from visionkit.settings import TrainSettings
+    from visionkit.sources.base import Store
 
 
 class SingleLabel(Task):
@@ -29,7 +30,7 @@ class SingleLabel(Task):
     name = "single-label"
     headline = "accuracy"
 
-    def check(self, dataset: Dataset) -> None:
+    def check(self, dataset: Dataset, store: Store) -> None:
         """Two classes at least, and none that only the validation images have."""
         classes = dataset.class_counts()
         if len(classes) < 2:

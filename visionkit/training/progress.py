@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from visionkit.progress import PlainProgress, Progress
 from visionkit.training.stages import Stage
 
 
@@ -33,11 +34,8 @@ class EpochResult:
         )
 
 
-class Reporter(Protocol):
+class Reporter(Progress, Protocol):
     """Receives what a training says; the command line shows it as bars or lines."""
-
-    def note(self, text: str) -> None:
-        """Something worth reading: one or more lines."""
 
     def epoch_started(self, stage: Stage, epoch: int, images: int) -> None:
         """An epoch begins, which trains on `images` images."""
@@ -49,11 +47,8 @@ class Reporter(Protocol):
         """An epoch and its validation are over."""
 
 
-class PlainReporter:
+class PlainReporter(PlainProgress):
     """One plain line an epoch on standard output."""
-
-    def note(self, text: str) -> None:
-        print(text, flush=True)
 
     def epoch_started(self, stage: Stage, epoch: int, images: int) -> None:
         """Says nothing: lines are for what is finished."""
@@ -62,4 +57,4 @@ class PlainReporter:
         """Says nothing."""
 
     def epoch_done(self, result: EpochResult) -> None:
-        print(result.line(), flush=True)
+        self.note(result.line())

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fastai.learner import Learner
 
 from visionkit.data.dataset import Dataset
+from visionkit.data.skipping import SKIP_FILE
+from visionkit.data.splits import SPLIT_FILE
 from visionkit.errors import VisionkitError
 from visionkit.inference.bundle import load_weights
+from visionkit.progress import Silence
 from visionkit.registry import get_recipe
 from visionkit.runs import Run
-from visionkit.sources import is_synthetic
+from visionkit.sources.base import Store
 from visionkit.training.hardware import resolve_device
 from visionkit.training.learner import build_learner
 
 
-def restore(run: Run, device: str = "auto") -> tuple[Learner, Dataset]:
+def restore(run: Run, device: str = "auto", store: Store | None = None) -> tuple[Learner, Dataset]:
     """The Learner of `run` with its trained weights, and its data set, at the size of its last stage.
 
     Raises:
@@ -31,7 +35,9 @@ def restore(run: Run, device: str = "auto") -> tuple[Learner, Dataset]:
     if not folder.is_dir():
         raise VisionkitError(f"{folder}: the data set that {run.name} was trained on is no longer there.")
     settings = recipe.settings.model_validate(run.info["settings"])
-    dataset = Dataset.open(recipe, settings, folder, is_synthetic(folder))
+    dataset = Dataset.open(
+        recipe, settings.replaced(**_recorded(run)), folder, store or Store(progress=Silence())
+    )
     if dataset.fingerprint() != run.info["data"]["fingerprint"]:
         raise VisionkitError(f"{folder}: the data set has changed since {run.name} was trained.")
     dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device))
@@ -39,3 +45,13 @@ def restore(run: Run, device: str = "auto") -> tuple[Learner, Dataset]:
     load_weights(run.path / "model", learn)
     learn.path = run.path
     return learn, dataset
+
+
+def _recorded(run: Run) -> dict[str, Any]:
+    """The settings that name the run's own split and list of skipped files, where it has them."""
+    changes: dict[str, Any] = {}
+    if (run.path / SPLIT_FILE).is_file():
+        changes |= {"split": str(run.path / SPLIT_FILE), "group_by": "", "folds": None, "fold": 1}
+    if (run.path / SKIP_FILE).is_file():
+        changes["skip"] = run.path / SKIP_FILE
+    return changes

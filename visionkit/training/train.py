@@ -12,6 +12,8 @@ from fastai.learner import Learner
 from fastai.torch_core import set_seed
 
 from visionkit.data.dataset import Dataset
+from visionkit.data.skipping import SKIP_FILE, write_skip_list
+from visionkit.data.splits import SPLIT_FILE, write_split
 from visionkit.inference.bundle import write_bundle
 from visionkit.models.architectures import find_architecture
 from visionkit.recipe import Recipe
@@ -20,6 +22,7 @@ from visionkit.reporting.plots import plot_run
 from visionkit.runs import Run, new_run_folder
 from visionkit.settings import TrainSettings
 from visionkit.sources import SYNTHETIC_NOTE, locate
+from visionkit.sources.base import Store
 from visionkit.training.hardware import (
     Autocast,
     device_name,
@@ -45,7 +48,7 @@ def train(
     sample: bool = False,
     out: Path | str | None = None,
     runs_root: Path | str = "runs",
-    store: Path | None = None,
+    store: Store | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
     """Train `recipe` through all its stages; returns the finished run.
@@ -53,11 +56,11 @@ def train(
     Args:
         recipe: what to train.
         settings: how; see `TrainSettings`.
-        data: the data set's folder; without it the recipe's source is fetched.
+        data: the data set's folder, or the name of a source; without it the recipe's own source is fetched.
         sample: train on the recipe's synthetic sample.
         out: the run folder; without it a new one in `runs_root`.
         runs_root: the folder of run folders.
-        store: the folder for fetched and drawn data sets; `~/.visionkit` where None.
+        store: for fetched and drawn data sets; `~/.visionkit` where None.
         reporter: told about the progress; plain lines where None.
 
     Raises:
@@ -72,8 +75,9 @@ def train(
     device = resolve_device(settings.device)
     resolve_precision(settings.precision, device)  # wrong options are refused before anything is fetched
     find_architecture(settings.arch)
-    place = locate(recipe, data, sample, settings.seed, store, reporter.note)
-    dataset = Dataset.open(recipe, settings, place.folder, place.synthetic)
+    store = store or Store(progress=reporter)
+    place = locate(recipe, data, sample, settings.seed, store)
+    dataset = Dataset.open(recipe, settings, place.folder, store)
     with shared_cores(device, resolve_workers(settings.workers, device)):
         return _train_dataset(dataset, device, folder, reporter, started)
 
@@ -93,6 +97,7 @@ def _train_dataset(
     reporter.note(_announcement(dataset, stages, learn, device_name(device), precision, folder))
     run = Run.create(folder, _description(dataset, stages, device_name(device), precision))
     learn.path = run.path
+    _record_split(run, dataset)
     try:
         with Interruption() as interruption:
             learn.add_cb(interruption)
@@ -110,6 +115,14 @@ def _train_dataset(
             if isinstance(callback, Autocast):
                 callback.leave()
     return run
+
+
+def _record_split(run: Run, dataset: Dataset) -> None:
+    """Write who trains and who validates, for the run itself and for others, and what was left out."""
+    train, valid = ([dataset.images[index] for index in part] for part in (dataset.train, dataset.valid))
+    write_split(run.path / SPLIT_FILE, train, valid, dataset.path)
+    if dataset.skipped:
+        write_skip_list(run.path / SKIP_FILE, dataset.skipped, dataset.path)
 
 
 def _train_stages(
@@ -201,6 +214,7 @@ def _description(dataset: Dataset, stages: list[Stage], device: str, precision: 
             "path": str(dataset.path.resolve()),
             "train": len(dataset.train),
             "valid": len(dataset.valid),
+            "skipped": len(dataset.skipped),
             "classes": dict(sorted(dataset.class_counts().items())),
             "fingerprint": dataset.fingerprint(),
         },

@@ -1,0 +1,178 @@
+"""The whole check: of a recipe's data set, or of any folder of images."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visionkit.checks.duplicates import duplicate_problems, find_duplicates
+from visionkit.checks.facts import ImageFacts
+from visionkit.checks.files import file_problems
+from visionkit.checks.labels import label_balance, label_problems
+from visionkit.checks.masks import PixelShare, mask_problems, orphaned_masks, pixel_shares
+from visionkit.checks.result import SEVERITIES, CheckReport, summary_rows
+from visionkit.checks.scan import scan_images, scan_masks
+from visionkit.data.images import IMAGE_ENDINGS
+from visionkit.data.problems import Problem, gathering
+from visionkit.data.splitting import TRAIN_FOLDERS, VALID_FOLDERS
+from visionkit.errors import DataError
+from visionkit.progress import Progress
+
+if TYPE_CHECKING:
+    from visionkit.data.dataset import Dataset
+
+__all__ = ["CheckReport", "check_dataset", "check_folder", "summary_rows"]
+
+
+def check_dataset(
+    dataset: Dataset, gathered: Sequence[Problem], memory: Path | None, progress: Progress
+) -> CheckReport:
+    """Look at every image, mask and label of a recipe's data set.
+
+    Args:
+        dataset: as `Dataset.find` finds it, without what the user skips.
+        gathered: what was wrong when it was found: rows without an image and so on.
+        memory: the file that remembers what was seen, as for `scan_images`.
+        progress: hears how far the scan is.
+    """
+    started = time.monotonic()
+    root = dataset.path
+    parts = {dataset.images[index]: "train" for index in dataset.train}
+    parts.update((dataset.images[index], "valid") for index in dataset.valid)
+    images = scan_images(dataset.images, memory, progress)
+    labels: dict[Path, Sequence[str]] = {}
+    shares: list[PixelShare] = []
+    problems = file_problems(images, root)
+    if dataset.recipe.task == "segmentation":
+        found, shares = _check_masks(dataset, images, parts, memory, progress)
+        problems += found
+    else:
+        multiple = dataset.recipe.task == "multi-label"
+        labels = {
+            image: [str(tag) for tag in target] if multiple else [str(target)]
+            for image, target in zip(dataset.images, dataset.targets)
+        }
+        problems += label_problems(labels, parts, multiple)
+    return _report(root, dataset.recipe.name, images, parts, labels, shares, [*gathered, *problems], started)
+
+
+def check_folder(folder: Path, memory: Path | None, progress: Progress) -> CheckReport:
+    """Look at every image in `folder` and below, without a recipe.
+
+    Hidden files and folders are left out, and links to folders are not followed. What lies in `train`,
+    `valid` (or `val`, `validation`) and `test` at the top belongs to that part; and where all images for
+    training and validation lie in folders below those, these are their classes.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+    """
+    started = time.monotonic()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder.")
+    files = _files_below(folder)
+    if not files:
+        raise DataError(
+            f"{folder}: no images in this folder or below it (looked for {', '.join(sorted(IMAGE_ENDINGS))})."
+        )
+    parts = {file: part for file in files if (part := _part(file.relative_to(folder)))}
+    images = scan_images(files, memory, progress)
+    labels = _folder_classes(folder, parts)
+    problems = file_problems(images, folder)
+    if labels:
+        problems += label_problems(labels, parts, multiple=False)
+    return _report(folder, None, images, parts, labels, [], problems, started)
+
+
+def _check_masks(
+    dataset: Dataset,
+    images: Sequence[ImageFacts],
+    parts: Mapping[Path, str],
+    memory: Path | None,
+    progress: Progress,
+) -> tuple[list[Problem], list[PixelShare]]:
+    from visionkit.tasks.segmentation import mask_codes
+
+    with gathering():  # what making the block refuses has been gathered before
+        codes = mask_codes(dataset.block().item_tfms)
+    masks = {facts.path: facts for facts in scan_masks(map(Path, dataset.targets), memory, progress)}
+    by_path = {facts.path: facts for facts in images}
+    pairs = [(by_path[image], masks[Path(target)]) for image, target in zip(dataset.images, dataset.targets)]
+    problems = mask_problems(pairs, codes, parts, dataset.path)
+    problems += orphaned_masks(masks, [*dataset.images, *dataset.skipped], dataset.path)
+    return problems, pixel_shares(pairs, codes, parts)
+
+
+def _report(
+    root: Path,
+    recipe: str | None,
+    images: Sequence[ImageFacts],
+    parts: Mapping[Path, str],
+    labels: Mapping[Path, Sequence[str]],
+    shares: list[PixelShare],
+    problems: Sequence[Problem],
+    started: float,
+) -> CheckReport:
+    joined = {path: " ".join(sorted(names)) for path, names in labels.items()}
+    duplicates = find_duplicates(images, parts, joined)
+    problems = [*problems, *duplicate_problems(duplicates, root)]
+    balance = label_balance(labels, parts)
+    return CheckReport(
+        path=root,
+        recipe=recipe,
+        counts={
+            "images": len(images),
+            "train": sum(part == "train" for part in parts.values()),
+            "valid": sum(part == "valid" for part in parts.values()),
+            "classes": len(balance) or sum(bool(share.name) for share in shares),
+            "bytes": sum(facts.bytes for facts in images),
+            "seconds": round(time.monotonic() - started, 3),
+        },
+        problems=_ordered(problems),
+        balance=balance,
+        pixel_share=shares,
+        duplicates=duplicates,
+    )
+
+
+def _ordered(problems: Sequence[Problem]) -> list[Problem]:
+    """The gravest first, and within a severity the kinds in the order of their first problems."""
+    kinds = {kind: place for place, kind in enumerate(dict.fromkeys(each.kind for each in problems))}
+    return sorted(problems, key=lambda each: (SEVERITIES.index(each.severity), kinds[each.kind]))
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """The image files in `folder` and below, sorted; links to folders are not followed, so none is a loop."""
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        here = Path(place)
+        files += [
+            here / name
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
+        ]
+    return sorted(files)
+
+
+def _part(file: Path) -> str:
+    """The part that a file belongs to by the topmost folder on its way."""
+    top = file.parts[0].lower() if len(file.parts) > 1 else ""
+    if top in TRAIN_FOLDERS:
+        return "train"
+    if top in VALID_FOLDERS:
+        return "valid"
+    return "test" if top == "test" else ""
+
+
+def _folder_classes(folder: Path, parts: Mapping[Path, str]) -> dict[Path, Sequence[str]]:
+    """The class of every image for training and validation; none where some lie directly in the part."""
+    labels = {
+        file: [file.relative_to(folder).parts[1]]
+        for file, part in parts.items()
+        if part != "test" and len(file.relative_to(folder).parts) > 2
+    }
+    complete = len(labels) == sum(part != "test" for part in parts.values())
+    return dict(labels) if complete else {}

@@ -1,0 +1,52 @@
+"""What every training looks at before it starts: that all files decode, and that nothing leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from visionkit.checks.facts import ImageFacts
+from visionkit.checks.scan import scan_images
+from visionkit.data.splits import relative_name
+from visionkit.errors import DataError, listing
+
+if TYPE_CHECKING:
+    from visionkit.data.dataset import Dataset
+    from visionkit.sources.base import Store
+
+
+def check_for_training(dataset: Dataset, store: Store) -> None:
+    """Refuse a data set that cannot be trained on; say what would spoil its figures.
+
+    Raises:
+        DataError: names the images that do not decode, the first bad mask, or what the labels lack.
+    """
+    images = scan_images(dataset.images, store.memory, store.progress)
+    refuse_undecodable(images)
+    dataset.task.check(dataset, store)
+    leaked = _leaked(images, dataset)
+    if leaked:
+        store.progress.note(
+            f"warning    {len(leaked):,} validation images are training images too, byte for byte: "
+            f"{listing(leaked, 3)}. The figures will be too good. visionkit check {dataset.recipe.name} "
+            "tells more."
+        )
+
+
+def refuse_undecodable(images: Sequence[ImageFacts]) -> None:
+    """Raise `DataError` where an image does not decode."""
+    faults = [f"{facts.path} ({facts.fault})" for facts in images if facts.fault is not None]
+    if faults:
+        count = "an image does" if len(faults) == 1 else f"{len(faults):,} images do"
+        raise DataError(
+            f"{count} not decode: {listing(faults)}. Replace or remove them, with their labels; or let "
+            "visionkit check --exclude FILE list them, and leave them out with --skip FILE."
+        )
+
+
+def _leaked(images: Sequence[ImageFacts], dataset: Dataset) -> list[str]:
+    """The validation images whose bytes are those of a training image."""
+    digests = {facts.path: facts.digest for facts in images}
+    trained = {digests[dataset.images[index]] for index in dataset.train}
+    valid = (dataset.images[index] for index in dataset.valid)
+    return [relative_name(image, dataset.path) for image in valid if digests[image] in trained]

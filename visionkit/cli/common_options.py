@@ -1,0 +1,48 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER|SOURCE",
+        help="Folder of the data set, where you have it, or a source such as fastai:PETS.",
+        rich_help_panel="Data",
+        show_default=False,
+    ),
+]
+SampleOption = Annotated[
+    bool,
+    typer.Option(
+        "--sample",
+        help="Use a small synthetic data set, drawn by visionkit.",
+        rich_help_panel="Data",
+        show_default=False,
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        help="What to write: run folder or picture. By default a new name.",
+        rich_help_panel="Output",
+        show_default=False,
+    ),
+]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        metavar="FILE",
+        help="Settings file instead of ./settings.ini.",
+        rich_help_panel="Output",
+        show_default=False,
+    ),
+]

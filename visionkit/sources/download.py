@@ -1,0 +1,333 @@
+"""Downloads that go on where they stopped, try again, and end in a whole file or in one message."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from visionkit.errors import UsageError, VisionkitError
+from visionkit.progress import Advance, Progress, quantity
+from visionkit.sources.answers import (
+    Session,
+    content_range,
+    filename_of,
+    filename_told,
+    is_coded,
+    is_of,
+    public_url,
+    reason_of,
+    retry_after,
+    root_of,
+    validator,
+)
+from visionkit.sources.archive_kinds import ARCHIVE_ENDINGS
+from visionkit.sources.attempts import ATTEMPTS, Again, Attempts
+from visionkit.sources.checksums import digits_of, parse_checksum
+from visionkit.sources.partial import Origin, Partial
+
+TIMEOUTS = (10.0, 60.0)
+"""Seconds to connect, and to wait for the next bytes."""
+
+_BLOCK = 1 << 16
+_OTHERWISE = "Or name a folder that you have with --data."
+_MEANINGS = {
+    401: "the server asks for a login. Fetch the file in a browser and name its folder with --data",
+    403: "the server does not give it out. Fetch it in a browser, where there may be terms to accept, and "
+    "name its folder with --data",
+    404: "there is no such file. Look for its new address, or name a folder that you have with --data",
+    410: "the file is gone for good. Look for its new address, or name a folder that you have with --data",
+}
+
+
+class Arrival(NamedTuple):
+    """A file that has arrived, and the name that the server gives it: empty where it gives none."""
+
+    path: Path
+    filename: str
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    progress: Progress,
+    size: int | None = None,
+    checksum: str | None = None,
+    label: str | None = None,
+) -> Path:
+    """Fetch `url` to the file `target`, which appears once it is whole; one that is there is replaced.
+
+    The bytes so far lie in `.NAME.part` beside it. A broken connection, a kill or a later call goes on
+    behind them, where the server says that the file is still the same. There must be one download to a
+    `target` at a time.
+
+    Args:
+        url: http or https; a user's name and password in it are used and shown nowhere.
+        target: its folder is made where it is not there.
+        progress: hears how many bytes have arrived, those of an earlier call among them.
+        size: how many bytes the file must have.
+        checksum: "sha256:HEX" or "md5:HEX", which the file must have.
+        label: what `progress` calls it; the target's name where it is None.
+
+    Raises:
+        UsageError: the address or the checksum is malformed.
+        VisionkitError: the file cannot be fetched, or is not the expected one; the message says what to do.
+    """
+    return transfer(url, target, progress=progress, size=size, checksum=checksum, label=label).path
+
+
+def transfer(
+    url: str,
+    target: Path,
+    *,
+    progress: Progress,
+    size: int | None = None,
+    checksum: str | None = None,
+    label: str | None = None,
+) -> Arrival:
+    """As `download`, and tells the name that the server gives the file."""
+    if not is_web_address(url):
+        raise UsageError(f"{public_url(url)}: not an address that begins with http:// or https://.")
+    expected = parse_checksum(checksum) if checksum is not None else None
+    with ExitStack() as stack:
+        run = _Transfer(url, Partial(target), progress, size, expected, label or target.name, stack)
+        try:
+            return run.run()
+        except OSError as error:
+            raise _unwritable(error, target) from error
+
+
+def is_web_address(url: str) -> bool:
+    """Whether `url` is of http or https, and names a host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+@dataclass
+class _Transfer:
+    """One call of `download`: as many attempts as it takes."""
+
+    url: str
+    partial: Partial
+    progress: Progress
+    size: int | None
+    checksum: tuple[str, str] | None
+    label: str
+    stack: ExitStack
+
+    def __post_init__(self) -> None:
+        self.shown = public_url(self.url)
+        self.origin = self.partial.origin()
+        if self.origin and self.origin.url != self.shown:
+            self.origin = None
+        self.advance: Advance | None = None
+
+    def run(self) -> Arrival:
+        begun = self.partial.size() if self.origin else 0
+        attempts = Attempts(self.partial.size, self.progress.note, begun)
+        try:
+            with Session() as session:
+                attempts.run(lambda: self._request(session))
+        except Again as error:
+            raise VisionkitError(
+                f"{self.shown}: cannot be fetched ({error}; {ATTEMPTS} attempts). Check the connection and "
+                f"call again: it goes on where it stopped. {_OTHERWISE}"
+            ) from error
+        self._verify()
+        self.partial.finish()
+        return Arrival(self.partial.target, self.origin.filename if self.origin else "")
+
+    def _request(self, session: Session) -> None:
+        """One request, from where the bytes so far end to where the answer ends."""
+        have = self.partial.size() if self.origin else 0
+        headers = {}
+        if self.origin and self.origin.validator and have:
+            headers = {"Range": f"bytes={have}-", "If-Range": self.origin.validator}
+        with self._answer(session, headers) as response:
+            if response.status_code == 416 and headers:
+                if self._is_all(response, have):
+                    self._track(have)
+                    return
+                raise self._anew("the server refused to go on where the download stopped")
+            self._refuse(response)
+            if response.status_code == 206:
+                if not headers or not self._goes_on(response, have):
+                    raise self._anew("the file changed on the server meanwhile")
+                if self.origin and self.origin.total is not None:
+                    self._check_space(self.origin.total - have)
+                self._track(have)
+            else:
+                self._begin(response)
+            self._receive(response)
+
+    def _answer(self, session: Session, headers: dict[str, str]) -> requests.Response:
+        try:
+            return session.get(self.url, headers=headers, stream=True, timeout=TIMEOUTS)
+        except requests.exceptions.TooManyRedirects:
+            raise self._failed("it redirects again and again") from None
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
+            if isinstance(root_of(error), ssl.SSLCertVerificationError):
+                raise self._failed(f"the server's certificate is not valid: {reason_of(error)}") from error
+            raise Again(reason_of(error)) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError):
+            # Not chained: these quote the address, and with it a password.
+            raise self._failed("the address is malformed, or one that it redirects to") from None
+
+    def _refuse(self, response: requests.Response) -> None:
+        """Raise for an answer that is not the file."""
+        status = response.status_code
+        if status in (408, 425, 429) or status >= 500:
+            raise Again(
+                f"the server answered {status} {response.reason or ''}".rstrip(), retry_after(response)
+            )
+        if status not in (200, 206):
+            meaning = _MEANINGS.get(status, "name a folder that you have with --data")
+            raise VisionkitError(
+                f"{self.shown}: cannot be fetched (the server answered {status}): {meaning}."
+            )
+        kind = response.headers.get("Content-Type", "").lower()
+        if kind.startswith("text/html") and filename_of(self.url).lower().endswith(ARCHIVE_ENDINGS):
+            raise self._failed(
+                "the server sent a web page in place of the archive. Open the address in a browser: there "
+                "may be a login, terms to accept, or another address"
+            )
+
+    def _is_all(self, response: requests.Response, have: int) -> bool:
+        """Whether the answer 416 means that every byte had arrived before."""
+        origin = self.origin
+        return origin is not None and content_range(response) == (None, have) and origin.total in (None, have)
+
+    def _goes_on(self, response: requests.Response, have: int) -> bool:
+        """Whether the answer is the rest of the same file, whatever the server makes of If-Range."""
+        first, total = content_range(response)
+        origin = self.origin
+        if not origin or first != have or is_coded(response) or not is_of(response, origin.validator):
+            return False
+        if origin.total is None and total is not None:
+            self.origin = replace(origin, total=total)
+            return True
+        return origin.total is not None and total in (None, origin.total)
+
+    def _begin(self, response: requests.Response) -> None:
+        """Start the file anew with this answer."""
+        coded = is_coded(response)
+        chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdigit() and not chunked and not coded else None
+        verifiable = self.size is not None or self.checksum is not None
+        if not (chunked or length.isdigit() or verifiable):
+            raise self._failed(
+                "the server does not say how long the file is, so a whole one cannot be told from a cut one"
+            )
+        if total is not None and self.size is not None and total != self.size:
+            raise self._other(f"{total:,} bytes", f"{self.size:,} bytes")
+        told = "" if coded else validator(response)
+        self.origin = Origin(self.shown, told, total, filename_told(response))
+        self.partial.target.parent.mkdir(parents=True, exist_ok=True)
+        self._check_space(total, self.partial.size())
+        self.partial.begin(self.origin)
+        self._track(0, anew=True)
+
+    def _check_space(self, needed: int | None, freed: int = 0) -> None:
+        """Raise where the file cannot fit."""
+        target = self.partial.target
+        free = shutil.disk_usage(target.parent).free + freed
+        if needed is not None and needed > free:
+            raise VisionkitError(
+                f"{target}: there is no space for it: {quantity(needed, 'bytes')} are needed and "
+                f"{quantity(free, 'bytes')} are free. Make room and call again."
+            )
+
+    def _track(self, have: int, anew: bool = False) -> None:
+        """Show the progress; after a start anew, from the beginning."""
+        if self.advance is not None and not anew:
+            return
+        self.stack.close()
+        total = (self.origin.total if self.origin else None) or self.size
+        self.advance = self.stack.enter_context(self.progress.track(self.label, total, "bytes"))
+        if have:
+            self.advance(have)
+
+    def _receive(self, response: requests.Response) -> None:
+        """Append the answer's body."""
+        with self.partial.appending() as file:
+            for block in _blocks(response):
+                file.write(block)
+                if self.advance:
+                    self.advance(len(block))
+        length = response.headers.get("Content-Length", "")
+        if length.isdigit() and response.raw.tell() < int(length):  # compressed: its length is another
+            raise Again("the connection broke off")
+        have = self.partial.size()
+        total = (self.origin.total if self.origin else None) or self.size
+        if total is not None and have < total:
+            raise Again(f"the connection broke off after {have:,} of {total:,} bytes")
+
+    def _verify(self) -> None:
+        """Raise where the file is not the expected one, and forget it."""
+        have = self.partial.size()
+        for expected in (self.size, self.origin.total if self.origin else None):
+            if expected is not None and have != expected:
+                self.partial.discard()
+                raise self._other(f"{have:,} bytes", f"{expected:,} bytes")
+        if self.checksum:
+            kind, digits = self.checksum
+            found = digits_of(self.partial.file, kind)
+            if found != digits:
+                self.partial.discard()
+                raise self._other(f"{kind} {found}", digits)
+
+    def _anew(self, reason: str) -> Again:
+        self.partial.discard()
+        self.origin = None
+        return Again(reason)
+
+    def _failed(self, reason: str) -> VisionkitError:
+        return VisionkitError(f"{self.shown}: cannot be fetched ({reason}). {_OTHERWISE}")
+
+    def _other(self, found: str, expected: str) -> VisionkitError:
+        return VisionkitError(
+            f"{self.shown}: what the server sends is not the expected file: found {found}, expected "
+            f"{expected}. It was damaged on the way or replaced by another version; call again. {_OTHERWISE}"
+        )
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """The body as it comes; a connection that breaks is told from a disk that fails."""
+    raw, coded = response.raw, is_coded(response)
+    try:
+        if coded or "Transfer-Encoding" in response.headers or not hasattr(raw, "read1"):
+            yield from raw.stream(_BLOCK, decode_content=coded)
+            return
+        while block := raw.read1(_BLOCK, decode_content=False):  # what is there: a break loses none of it
+            yield block
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise Again(f"the connection broke off: {reason_of(error)}") from error
+
+
+def _unwritable(error: OSError, target: Path) -> VisionkitError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        with suppress(OSError):
+            free = quantity(shutil.disk_usage(target.parent).free, "bytes")
+            return VisionkitError(
+                f"{target}: there is no space left for it ({free} free). Make room and call again: it goes "
+                "on where it stopped."
+            )
+    return VisionkitError(f"{target}: cannot be written ({error}). Mend that and call again.")
