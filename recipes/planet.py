@@ -71,7 +71,6 @@ recipe = Recipe(
             "nikitarom/planets-dataset",
             (("train_classes.csv", "train_v2.csv"), ("sample_submission.csv", "sample_submission_v2.csv")),
         ),
-        licence="competition rules",
     ),
     datablock=datablock,
     settings=PlanetSettings,

@@ -10,7 +10,6 @@ import tempfile
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # spinning threads make two busy cores far slower
 os.environ["MPLBACKEND"] = "agg"
 os.environ["HOME"] = tempfile.mkdtemp(prefix="visionkit-home-")  # tests leave the user's own data alone
-atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
+
+atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 FAST = ["--arch", "squeezenet1_1", "--no-pretrained", "--workers", "0", "--precision", "fp32", "--bs", "4"]

@@ -32,7 +32,10 @@ def nearest(name: str, known: list[str], limit: int = 3) -> str:
     """
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, n=limit, cutoff=0.6)
+    by_lower = {each.lower(): each for each in known}
+    close = get_close_matches(name, known, n=limit, cutoff=0.6) or [
+        by_lower[match] for match in get_close_matches(name.lower(), list(by_lower), n=limit, cutoff=0.6)
+    ]
     if close:
         return f" Did you mean {' or '.join(repr(match) for match in close)}?"
     return f" There are: {', '.join(known)}." if len(known) <= 30 else ""

@@ -23,6 +23,7 @@ WHOLE = {
     "PNG": encoded(picture(1), "PNG"),
     "PNG palette": encoded(picture(1).convert("P"), "PNG"),
     "PNG alpha": encoded(picture(1).convert("RGBA"), "PNG"),
+    "PNG grey": encoded(picture(1).convert("L"), "PNG"),
     "GIF": encoded(picture(1).convert("P"), "GIF"),
     "GIF animated": encoded(
         picture(1), "GIF", save_all=True, append_images=[picture(2), picture(3)], duration=100
@@ -99,6 +100,17 @@ def test_what_is_no_file_is_a_fault(tmp_path: Path) -> None:
 def test_a_decompression_bomb_is_not_decoded(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     assert seen(place, WHOLE["PNG"]).fault_kind == "too large"
+
+
+def test_a_file_that_may_not_be_read_is_no_bad_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write_bytes(WHOLE["PNG grey"])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    for facts in (look(place), look_at_mask(place)):
+        assert facts.fault_kind == "unreadable file" and "Permission denied" in (facts.fault or "")
 
 
 def test_a_large_file_is_read_in_pieces(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_the_page_needs_nothing_else(faulty: Path, tmp_path: Path) -> None:
     tags = parsed(page)
     assert tags.counts["h1"] == 1 and "script" not in tags.counts and "link" not in tags.counts
     assert len(tags.pictures) == 2 and all(src.startswith("data:image/jpeg;base64,") for src in tags.pictures)
-    assert "1 kind of errors, 1 kind of warnings" in tags.text
+    assert "1 error, 1 warning" in tags.text
     for text in ("train/cat/c.jpg", "valid/dog/leak.jpg", "leak", "empty file"):
         assert text in tags.text
     assert "http://" not in page and "https://" not in page

@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionkit.data.images import IMAGE_ENDINGS, check_images, image_files
+from visionkit.checks.scan import scan_images
+from visionkit.checks.training import refuse_undecodable
+from visionkit.data.images import IMAGE_ENDINGS, image_files
 from visionkit.data.problems import gathering, skipping
 from visionkit.data.tags import read_tags
 from visionkit.errors import DataError
+from visionkit.progress import Silence
 
 # What an entry is on disk, and whether an image's name makes it an image.
 FILES = {"file": True, "link to file": True, "dangling link": True, "loop": True}
@@ -103,7 +106,7 @@ def test_exactly_the_images_are_found(tree: dict[tuple[str, str], str], recursiv
         broken = [name for name in names if entries[name] in ("dangling link", "loop")]
         if broken:
             with pytest.raises(DataError) as caught:
-                check_images([root / name for name in broken])
+                refuse_undecodable(scan_images([root / name for name in broken], None, Silence()))
             assert str(root / broken[0]) in str(caught.value)
         with skipping(frozenset(files[1:])):
             assert image_files(root, recursive) == files[:1]

@@ -13,9 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from visionkit.data.masks import (
-    check_masks,
     frame_size,
-    mask_fault,
     open_mask,
     read_codes,
     read_mask,
@@ -161,48 +159,6 @@ def test_fastai_gets_the_same_codes(palette: bool, tmp_path: Path) -> None:
     mask = open_mask(saved(as_palette(codes) if palette else Image.fromarray(codes), tmp_path / "mask.png"))
     assert isinstance(mask, PILMask)
     np.testing.assert_array_equal(np.asarray(mask), codes)
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> tuple[Path, Path]:
-    """An image of 9x6 pixels and its faultless mask."""
-    image = saved(Image.new("RGB", (9, 6)), tmp_path / "frame.jpg")
-    return image, saved(Image.fromarray(some_codes()), tmp_path / "frame_P.png")
-
-
-def test_a_good_mask_has_no_fault(pair: tuple[Path, Path]) -> None:
-    assert mask_fault(*pair, CODES) is None
-    check_masks([pair], CODES)
-    check_masks([], CODES)
-
-
-@pytest.mark.parametrize(
-    ("mask", "reason"),
-    [
-        (None, r"frame_P\.png: there is no such file.* frame\.jpg"),
-        (some_codes(9, 6), r"frame_P\.png: the mask is 6x9 pixels and its image frame\.jpg 9x6"),
-        (some_codes() + 1, r"frame_P\.png: .* code 4, .* 0 to 3"),
-        (np.zeros((6, 9, 3), dtype=np.uint8), r"frame_P\.png: .* mode RGB"),
-    ],
-    ids=["missing", "other size", "code without a name", "colours"],
-)
-def test_faults_are_named(mask: np.ndarray | None, reason: str, pair: tuple[Path, Path]) -> None:
-    pair[1].unlink()
-    if mask is not None:
-        Image.fromarray(mask).save(pair[1])
-    with pytest.raises(DataError, match=reason):
-        check_masks([pair], CODES)
-
-
-def test_further_faults_are_counted(pair: tuple[Path, Path]) -> None:
-    faulty = [(pair[0], pair[0].with_name(f"{number}_P.png")) for number in range(3)]
-    with pytest.raises(DataError, match=r"0_P\.png: .*2 more masks have faults"):
-        check_masks([pair, *faulty], CODES)
-
-
-def test_an_image_that_does_not_decode_is_a_fault(pair: tuple[Path, Path]) -> None:
-    pair[0].write_bytes(b"")
-    assert "frame.jpg: the image does not decode" in str(mask_fault(*pair, CODES))
 
 
 @pytest.mark.parametrize(

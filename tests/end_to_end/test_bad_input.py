@@ -109,7 +109,7 @@ CASES: list[tuple[str, str, Spoil, list[str]]] = [
         "camvid",
         "code without a name",
         _mask(Image.fromarray(np.full((36, 48), 9, dtype=np.uint8))),
-        ["frame_3_P.png", "code 9"],
+        ["frame_3_P.png", "does not name (9)"],
     ),
     (
         "camvid",

@@ -32,6 +32,9 @@ class Box:
     def folder(self, root: Path) -> Path:
         return root / "shelf" / "boxes"
 
+    def leftovers(self, root: Path) -> list[Path]:
+        return [root / "boxes.zip"]
+
     def is_there(self, root: Path) -> bool:
         return self.folder(root).is_dir()
 
@@ -87,7 +90,9 @@ def test_a_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 def test_removal(tmp_path: Path) -> None:
     fetched(Box(), Store(tmp_path, Silence()))
+    (tmp_path / "boxes.zip").touch()
     remove(tmp_path, find_entry(tmp_path, "shelf:boxes"))
+    assert not (tmp_path / "boxes.zip").exists()
     assert entries(tmp_path) == []
     assert [path.name for path in (tmp_path / "shelf").iterdir() if path.is_dir()] == []
     with pytest.raises(UsageError, match="no data set 'shelf:boxes'"):

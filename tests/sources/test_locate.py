@@ -32,6 +32,9 @@ class Shelf:
     def folder(self, root: Path) -> Path:
         return root / "shapes"
 
+    def leftovers(self, root: Path) -> list[Path]:
+        return []
+
     def is_there(self, root: Path) -> bool:
         return self.folder(root).is_dir()
 

@@ -143,7 +143,9 @@ def look_at_mask(path: Path) -> MaskFacts:
     try:
         values = read_mask(path)
     except DataError as error:
-        return MaskFacts(path, fault=str(error).removeprefix(f"{path}: "), fault_kind="bad mask")
+        passing = getattr(error.__cause__, "errno", None) is not None
+        kind = "unreadable file" if passing else "bad mask"
+        return MaskFacts(path, fault=str(error).removeprefix(f"{path}: "), fault_kind=kind)
     except MemoryError:
         return MaskFacts(path, fault="there was not enough memory to decode it", fault_kind="unreadable file")
     except Exception as error:  # as in `look`

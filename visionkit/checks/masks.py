@@ -6,13 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from visionkit.checks.facts import ImageFacts, MaskFacts
+from visionkit.checks.scan import scan_masks
 from visionkit.data.images import IMAGE_ENDINGS
 from visionkit.data.masks import void_index
-from visionkit.data.problems import Problem
+from visionkit.data.problems import Problem, gathering
 from visionkit.data.splits import relative_name
 from visionkit.errors import listing
+from visionkit.progress import Progress
+
+if TYPE_CHECKING:
+    from visionkit.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,32 @@ class PixelShare:
     share: float
     train: int
     valid: int
+
+
+class LookedAtMasks(NamedTuple):
+    """The masks of a data set, and the codes they are read by.
+
+    Args:
+        pairs: each image with its mask.
+        codes: the names of the codes, from 0.
+    """
+
+    pairs: list[tuple[ImageFacts, MaskFacts]]
+    codes: list[str]
+
+
+def look_at_masks(
+    dataset: Dataset, images: Sequence[ImageFacts], memory: Path | None, progress: Progress
+) -> LookedAtMasks:
+    """Look at the masks of the scanned `images` of `dataset`, a segmentation."""
+    from visionkit.tasks.segmentation import mask_codes
+
+    with gathering():  # what making the block refuses has been told before
+        codes = mask_codes(dataset.block().item_tfms)
+    masks = {facts.path: facts for facts in scan_masks(map(Path, dataset.targets), memory, progress)}
+    by_path = {facts.path: facts for facts in images}
+    pairs = zip(dataset.images, dataset.targets)
+    return LookedAtMasks([(by_path[image], masks[Path(target)]) for image, target in pairs], codes)
 
 
 def mask_problems(

@@ -77,7 +77,7 @@ def visible(text: object) -> str:
 
 def _headline(report: CheckReport) -> str:
     counts = Counter(severity for severity, _ in grouped(report.problems))
-    said = [f"{count} kind{'' if count == 1 else 's'} of {severity}s" for severity, count in counts.items()]
+    said = [f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counts.items()]
     return ", ".join(said) or "Nothing wrong was found"
 
 

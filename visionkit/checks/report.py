@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +11,12 @@ from visionkit.checks.duplicates import duplicate_problems, find_duplicates
 from visionkit.checks.facts import ImageFacts
 from visionkit.checks.files import file_problems
 from visionkit.checks.labels import label_balance, label_problems
-from visionkit.checks.masks import PixelShare, mask_problems, orphaned_masks, pixel_shares
+from visionkit.checks.masks import PixelShare, look_at_masks, mask_problems, orphaned_masks, pixel_shares
 from visionkit.checks.result import SEVERITIES, CheckReport, summary_rows
-from visionkit.checks.scan import scan_images, scan_masks
-from visionkit.data.images import IMAGE_ENDINGS
+from visionkit.checks.scan import scan_images
+from visionkit.data.images import image_files
 from visionkit.data.problems import Problem, gathering
 from visionkit.data.splitting import TRAIN_FOLDERS, VALID_FOLDERS
-from visionkit.errors import DataError
 from visionkit.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,8 +45,10 @@ def check_dataset(
     shares: list[PixelShare] = []
     problems = file_problems(images, root)
     if dataset.recipe.task == "segmentation":
-        found, shares = _check_masks(dataset, images, parts, memory, progress)
-        problems += found
+        pairs, codes = look_at_masks(dataset, images, memory, progress)
+        shares = pixel_shares(pairs, codes, parts)
+        problems += mask_problems(pairs, codes, parts, root)
+        problems += orphaned_masks(map(Path, dataset.targets), [*dataset.images, *dataset.skipped], root)
     else:
         multiple = dataset.recipe.task == "multi-label"
         labels = {
@@ -70,39 +70,15 @@ def check_folder(folder: Path, memory: Path | None, progress: Progress) -> Check
         DataError: there is no such folder, or no image in it.
     """
     started = time.monotonic()
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder.")
-    files = _files_below(folder)
-    if not files:
-        raise DataError(
-            f"{folder}: no images in this folder or below it (looked for {', '.join(sorted(IMAGE_ENDINGS))})."
-        )
+    with gathering() as gathered:
+        files = image_files(folder, recursive=True)
     parts = {file: part for file in files if (part := _part(file.relative_to(folder)))}
     images = scan_images(files, memory, progress)
     labels = _folder_classes(folder, parts)
     problems = file_problems(images, folder)
     if labels:
         problems += label_problems(labels, parts, multiple=False)
-    return _report(folder, None, images, parts, labels, [], problems, started)
-
-
-def _check_masks(
-    dataset: Dataset,
-    images: Sequence[ImageFacts],
-    parts: Mapping[Path, str],
-    memory: Path | None,
-    progress: Progress,
-) -> tuple[list[Problem], list[PixelShare]]:
-    from visionkit.tasks.segmentation import mask_codes
-
-    with gathering():  # what making the block refuses has been gathered before
-        codes = mask_codes(dataset.block().item_tfms)
-    masks = {facts.path: facts for facts in scan_masks(map(Path, dataset.targets), memory, progress)}
-    by_path = {facts.path: facts for facts in images}
-    pairs = [(by_path[image], masks[Path(target)]) for image, target in zip(dataset.images, dataset.targets)]
-    problems = mask_problems(pairs, codes, parts, dataset.path)
-    problems += orphaned_masks(masks, [*dataset.images, *dataset.skipped], dataset.path)
-    return problems, pixel_shares(pairs, codes, parts)
+    return _report(folder, None, images, parts, labels, [], [*gathered, *problems], started)
 
 
 def _report(
@@ -141,20 +117,6 @@ def _ordered(problems: Sequence[Problem]) -> list[Problem]:
     """The gravest first, and within a severity the kinds in the order of their first problems."""
     kinds = {kind: place for place, kind in enumerate(dict.fromkeys(each.kind for each in problems))}
     return sorted(problems, key=lambda each: (SEVERITIES.index(each.severity), kinds[each.kind]))
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """The image files in `folder` and below, sorted; links to folders are not followed, so none is a loop."""
-    files: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        here = Path(place)
-        files += [
-            here / name
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
-        ]
-    return sorted(files)
 
 
 def _part(file: Path) -> str:

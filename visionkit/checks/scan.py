@@ -77,7 +77,7 @@ def _look_at(
     keep: Callable[[list[Facts]], None],
     advance: Callable[[int], None],
 ) -> None:
-    """Fill `seen`. In threads: Pillow decodes without the interpreter's lock, and processes were no faster."""
+    """Fill `seen`. In threads, as Pillow decodes without the interpreter's lock; processes were no faster."""
     Image.init()  # Pillow loads its decoders at first need, and two threads at once may miss some
     unwritten: list[Facts] = []
     written = time.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from visionkit.checks.facts import ImageFacts
+from visionkit.checks.masks import look_at_masks, mask_problems
 from visionkit.checks.scan import scan_images
 from visionkit.data.splits import relative_name
 from visionkit.errors import DataError, listing
@@ -23,7 +24,9 @@ def check_for_training(dataset: Dataset, store: Store) -> None:
     """
     images = scan_images(dataset.images, store.memory, store.progress)
     refuse_undecodable(images)
-    dataset.task.check(dataset, store)
+    dataset.task.check(dataset)
+    if dataset.recipe.task == "segmentation":
+        _refuse_masks(dataset, images, store)
     leaked = _leaked(images, dataset)
     if leaked:
         store.progress.note(
@@ -42,6 +45,19 @@ def refuse_undecodable(images: Sequence[ImageFacts]) -> None:
             f"{count} not decode: {listing(faults)}. Replace or remove them, with their labels; or let "
             "visionkit check --exclude FILE list them, and leave them out with --skip FILE."
         )
+
+
+def _refuse_masks(dataset: Dataset, images: Sequence[ImageFacts], store: Store) -> None:
+    """Raise `DataError` where a mask is not its image's, or holds codes without a name."""
+    pairs, codes = look_at_masks(dataset, images, store.memory, store.progress)
+    faults = [
+        problem.message
+        for problem in mask_problems(pairs, codes, {}, dataset.path)
+        if problem.severity == "error"
+    ]
+    if faults:
+        more = f" ({len(faults) - 1:,} more masks have faults.)" if len(faults) > 1 else ""
+        raise DataError(f"{dataset.path}: {faults[0]}{more}")
 
 
 def _leaked(images: Sequence[ImageFacts], dataset: Dataset) -> list[str]:

@@ -13,7 +13,7 @@ from visionkit.cli.common_options import DataOption, SampleOption, SettingsOptio
 from visionkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from visionkit.checks.report import CheckReport
+    from visionkit.checks.result import CheckReport
     from visionkit.recipe import Recipe
 
 HELP = (

@@ -75,7 +75,7 @@ def _source(name: str, test: bool) -> tuple[Source, str]:
         if not hasattr(source, "with_test"):
             raise UsageError(f"--test: {name} names no test images.")
         source = source.with_test()
-    return source, licence or source.licence
+    return source, licence
 
 
 def _fetch(found: tuple[Source, str], store: Store, progress: Progress) -> None:
@@ -83,11 +83,11 @@ def _fetch(found: tuple[Source, str], store: Store, progress: Progress) -> None:
     from visionkit.sources.catalogue import entry, fetched
 
     source, licence = found
-    folder = fetched(source, store)
-    record = entry(source, folder)
+    folder = fetched(source, store, licence)
+    record = entry(source, folder, store.root, licence)
     progress.note(f"data       {folder}")
     progress.note(f"size       {quantity(record.files, 'files')}, {quantity(record.bytes, 'bytes')}")
-    progress.note(f"licence    {licence or 'not known to visionkit; look at the page'}")
+    progress.note(f"licence    {record.licence or 'not known to visionkit; look at the page'}")
     progress.note(f"page       {source.url}")
 
 

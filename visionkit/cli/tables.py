@@ -16,7 +16,9 @@ from visionkit.runs import Run, runs_in
 from visionkit.sources.catalogue import entries
 
 if TYPE_CHECKING:
-    from visionkit.checks.report import CheckReport
+    from visionkit.checks.result import CheckReport
+
+MOST_ROWS = 40
 
 
 def print_recipes() -> None:
@@ -88,21 +90,46 @@ def wide_console() -> Console:
 
 def print_check(report: CheckReport) -> None:
     """What a check found: counts, then one row a kind of problem, the gravest first."""
-    from visionkit.checks.report import summary_rows
+    from visionkit.checks.result import summary_rows
 
     console = wide_console()
     counts = report.counts
     size = quantity(int(counts["bytes"]), "bytes")
     parts = f", {counts['train']:,} train and {counts['valid']:,} validate" if counts.get("train") else ""
     console.print(f"checked    {escape(str(report.path))}: {counts['images']:,} images, {size}{parts}")
+    _print_shares(report, console)
     rows = summary_rows(report)
     if not rows:
         console.print("found      nothing wrong")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("", "kind", "files", "what"):
+    for name in ("", "kind", "count", "what"):
         table.add_column(name, overflow="fold", no_wrap=name in ("", "kind"), justify="left")
     styles = {"error": "red", "warning": "yellow", "note": "dim"}
     for severity, kind, count, message in rows:
         table.add_row(severity, escape(kind), f"{count:,}", escape(message), style=styles[severity])
     console.print(table)
+
+
+def _print_shares(report: CheckReport, console: Console) -> None:
+    """How many images each class has, or how many pixels each code."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows: list[tuple[str, ...]]
+    if report.balance:
+        rows = [(each.name, f"{each.train:,}", f"{each.valid:,}") for each in report.balance]
+        heads = ["class", "training images", "validation images"]
+    else:
+        rows = [
+            (share.name or f"code {share.code}", f"{share.train:,}", f"{share.valid:,}", f"{share.share:.2%}")
+            for share in report.pixel_share
+        ]
+        heads = ["code", "training masks", "validation masks", "pixels"]
+    if not rows:
+        return
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("class", "code") else "right")
+    for row in rows[:MOST_ROWS]:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    if len(rows) > MOST_ROWS:
+        console.print(f"and {len(rows) - MOST_ROWS:,} more: --json and --report have them all")

@@ -1,18 +1,14 @@
-"""Image files: finding them, and telling whether they decode."""
+"""Finding image files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from pathlib import Path
 from stat import S_ISREG
 
-from PIL import Image, UnidentifiedImageError
-
 from visionkit.data.problems import refuse, skipped_files
-from visionkit.errors import DataError, listing
+from visionkit.errors import DataError
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
@@ -126,38 +122,3 @@ def _is_text(name: str) -> bool:
 def _escaped(name: str) -> str:
     r"""`name` with its bytes that are not UTF-8 as `\xe9`."""
     return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
-def decode_fault(path: Path) -> str | None:
-    """Why the image at `path` does not decode, or None where it does.
-
-    The whole file is read; JPEGs at an eighth of their size, which finds truncation all the same and is much
-    faster.
-    """
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (1, 1))
-            image.load()
-    except FileNotFoundError:
-        return "there is no such file"
-    except UnidentifiedImageError:
-        return "empty file" if path.stat().st_size == 0 else "not an image"
-    except Image.DecompressionBombError:
-        return "more pixels than Pillow's safety limit"
-    except (OSError, SyntaxError, ValueError) as error:
-        return str(error) or type(error).__name__
-    return None
-
-
-def check_images(paths: Iterable[Path]) -> None:
-    """Decode every image, in parallel.
-
-    Raises:
-        DataError: names those that do not decode, and why.
-    """
-    unique = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        faults = [f"{path} ({fault})" for path, fault in zip(unique, pool.map(decode_fault, unique)) if fault]
-    if faults:
-        count = "an image does" if len(faults) == 1 else f"{len(faults):,} images do"
-        raise DataError(f"{count} not decode: {listing(faults)}. Replace or remove them, with their labels.")

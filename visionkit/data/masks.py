@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,45 +86,6 @@ def IndexMaskBlock(codes: Sequence[str]) -> TransformBlock:
     return TransformBlock(
         type_tfms=open_mask, item_tfms=AddMaskCodes(codes=list(codes)), batch_tfms=IntToFloatTensor
     )
-
-
-def mask_fault(image: Path, mask: Path, codes: Sequence[str]) -> str | None:
-    """What is wrong with the mask of `image`, or None."""
-    if not mask.is_file():
-        return f"{mask}: there is no such file; it would be the mask of {image.name}."
-    try:
-        values = read_mask(mask)
-    except DataError as error:
-        return str(error)
-    try:
-        with Image.open(image) as opened:
-            width, height = opened.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"{image}: the image does not decode ({error})."
-    if values.shape != (height, width):
-        return (
-            f"{mask}: the mask is {values.shape[1]}x{values.shape[0]} pixels and its image {image.name} "
-            f"{width}x{height}."
-        )
-    highest = int(values.max())
-    if highest >= len(codes):
-        return f"{mask}: the mask holds code {highest}, and codes.txt names only 0 to {len(codes) - 1}."
-    return None
-
-
-def check_masks(pairs: Iterable[tuple[Path, Path]], codes: Sequence[str]) -> None:
-    """Look at the mask of every (image, mask) pair, in parallel.
-
-    Raises:
-        DataError: a mask is missing, does not decode, has another size than its image or a nameless code.
-    """
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        faults = [
-            fault for fault in pool.map(lambda pair: mask_fault(pair[0], pair[1], codes), pairs) if fault
-        ]
-    if faults:
-        more = f" ({len(faults) - 1:,} more masks have faults.)" if len(faults) > 1 else ""
-        raise DataError(f"{faults[0]} Correct or remove the mask with its image.{more}")
 
 
 def frame_size(image: Path, height: int) -> tuple[int, int]:

@@ -62,6 +62,9 @@ class Source(Protocol):
     def folder(self, root: Path) -> Path:
         """Where the data set is, or will be, with `root` as the store's folder. Nothing is looked at."""
 
+    def leftovers(self, root: Path) -> list[Path]:
+        """What a fetch keeps outside of the folder: the archive, or downloads to go on with."""
+
     def is_there(self, root: Path) -> bool:
         """Whether the data set is on the disk as a whole."""
 

@@ -34,6 +34,7 @@ class Entry:
         files: how many files it has.
         bytes: how much they hold together.
         fetched: when, in ISO 8601.
+        leftovers: files and folders outside of `folder` that go with it, such as the archive.
     """
 
     name: str
@@ -43,10 +44,16 @@ class Entry:
     files: int
     bytes: int
     fetched: str
+    leftovers: tuple[str, ...] = ()
 
 
-def fetched(source: Source, store: Store) -> Path:
+def fetched(source: Source, store: Store, licence: str = "") -> Path:
     """The folder of `source`, fetched where it is not there yet; a lock keeps other processes out meanwhile.
+
+    Args:
+        source: where the data set comes from.
+        store: where it goes to.
+        licence: its terms, where the caller knows them and the source does not.
 
     Raises:
         VisionkitError: it cannot be fetched; the message says what to do.
@@ -59,16 +66,16 @@ def fetched(source: Source, store: Store) -> Path:
             path = source.fetch(store)
     if not there or not _record_file(store.root, source.name).is_file():
         with suppress(OSError):  # a store that cannot be written to serves all the same
-            _write(store.root, entry(source, path))
+            _write(store.root, entry(source, path, store.root, licence))
     return path
 
 
-def entry(source: Source, folder: Path, licence: str | None = None) -> Entry:
+def entry(source: Source, folder: Path, root: Path, licence: str = "") -> Entry:
     """What there is to say about the fetched data set in `folder`."""
     files, size = _measure(folder)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    terms = source.licence if licence is None else licence
-    return Entry(source.name, str(folder), source.url, terms, files, size, now)
+    kept = tuple(map(str, source.leftovers(root)))
+    return Entry(source.name, str(folder), source.url, licence or source.licence, files, size, now, kept)
 
 
 def entries(root: Path) -> list[Entry]:
@@ -102,7 +109,7 @@ def find_entry(root: Path, name: str) -> Entry:
 
 
 def remove(root: Path, record: Entry) -> None:
-    """Delete a fetched data set and its record; a running fetch of it is waited for.
+    """Delete a fetched data set with its leftovers and its record; a running fetch of it is waited for.
 
     The folder is renamed first, so that a removal that is killed leaves nothing that looks whole.
 
@@ -116,6 +123,11 @@ def remove(root: Path, record: Entry) -> None:
             folder.rename(doomed)
             _record_file(root, record.name).unlink(missing_ok=True)
         shutil.rmtree(doomed)
+        for leftover in map(Path, record.leftovers):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)
     except OSError as error:
         raise VisionkitError(f"{folder}: cannot be removed ({error}).") from error
 

@@ -61,6 +61,9 @@ class FastaiArchive:
         downloads = _downloads()
         return downloads.data_path("data", self._archive(downloads))
 
+    def leftovers(self, root: Path) -> list[Path]:
+        return [self._archive(_downloads())]
+
     def is_there(self, root: Path) -> bool:
         return self.folder(root).is_dir()
 

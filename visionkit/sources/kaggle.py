@@ -79,6 +79,10 @@ class KaggleCompetition:
         """The folder `kaggle/SLUG` of the store."""
         return root / "kaggle" / self.slug
 
+    def leftovers(self, root: Path) -> list[Path]:
+        """None: they lie in the folder."""
+        return []
+
     def is_there(self, root: Path) -> bool:
         """Whether every wanted file is there."""
         return not self._missing(self.folder(root))

@@ -59,6 +59,11 @@ class KaggleDataset:
         """The folder `kaggle/datasets/OWNER/NAME` of the store."""
         return root / "kaggle" / "datasets" / self.slug
 
+    def leftovers(self, root: Path) -> list[Path]:
+        """The folder of half a download."""
+        folder = self.folder(root)
+        return [folder.with_name(f".{folder.name}.downloads")]
+
     def is_there(self, root: Path) -> bool:
         """Whether the data set was unpacked."""
         return self.folder(root).is_dir()
@@ -76,7 +81,7 @@ class KaggleDataset:
             return folder
         client = connect(self.url, store.progress)
         with disk_faults(folder):
-            halves = folder.with_name(f".{folder.name}.downloads")
+            (halves,) = self.leftovers(store.root)
             work = halves / "unpacked"
             shutil.rmtree(work, ignore_errors=True)  # of a fetch that was killed
             unpacked_dataset(client, self, halves / "archive", work / folder.name, store).rename(folder)

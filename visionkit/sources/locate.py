@@ -58,7 +58,7 @@ def locate(
         return find_folder(data, store)
     if sample:
         return Place(draw_sample(recipe, seed, store.root), True)
-    return Place(fetched(recipe.source, store), False)
+    return Place(fetched(recipe.source, store, recipe.licence), False)
 
 
 def find_folder(data: Path | str, store: Store) -> Place:

@@ -29,6 +29,7 @@ def named_source(text: str) -> Source:
     from visionkit.sources.web import WebArchive
 
     kind, _, rest = text.partition(":")
+    kind = kind.lower()
     parts = rest.split("/")
     if kind == "fastai" and rest:
         return FastaiArchive(rest)

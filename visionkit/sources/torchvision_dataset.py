@@ -76,6 +76,9 @@ class TorchvisionDataset:
     def folder(self, root: Path) -> Path:
         return root / "torchvision" / self.key
 
+    def leftovers(self, root: Path) -> list[Path]:
+        return [self.folder(root).with_name(".downloads") / self.key]
+
     def is_there(self, root: Path) -> bool:
         return self.folder(root).is_dir()
 
@@ -92,7 +95,7 @@ class TorchvisionDataset:
         build = self._class()
         store.progress.note(f"fetching   {self.name} with torchvision")
         work = folder.with_name(f".{self.key}.unfinished")
-        downloads = Downloads(folder.with_name(".downloads") / self.key, store)
+        downloads = Downloads(self.leftovers(store.root)[0], store)
         try:
             shutil.rmtree(work, ignore_errors=True)  # of a call that was killed
             (work / "raw").mkdir(parents=True)

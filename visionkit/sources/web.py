@@ -61,6 +61,9 @@ class WebArchive:
         readable = re.sub(r"[^A-Za-z0-9._]+", "-", f"{host}-{stem}")[:80].strip("-.")
         return root / "web" / f"{readable}-{sha256(self.name.encode()).hexdigest()[:8]}"
 
+    def leftovers(self, root: Path) -> list[Path]:
+        return [root / "web" / ".downloads" / self.folder(root).name]
+
     def is_there(self, root: Path) -> bool:
         return self.folder(root).is_dir()
 
@@ -74,7 +77,7 @@ class WebArchive:
         folder = self.folder(store.root)
         if folder.is_dir():
             return folder
-        downloads = store.root / "web" / ".downloads" / folder.name
+        (downloads,) = self.leftovers(store.root)
         archive = next(downloads.glob("archive*"), None)  # of a call that ended before it was unpacked
         if archive is None:
             archive = self._download(downloads / "arriving", store)

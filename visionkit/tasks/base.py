@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
     from visionkit.settings import TrainSettings
-    from visionkit.sources.base import Store
 
 
 class Task(ABC):
@@ -25,9 +24,8 @@ class Task(ABC):
     headline: ClassVar[str]
     """The metric that runs are compared by; higher is better."""
 
-    @abstractmethod
-    def check(self, dataset: Dataset, store: Store) -> None:
-        """Raise `DataError` where the targets of `dataset` cannot be trained on."""
+    def check(self, dataset: Dataset) -> None:  # noqa: B027  (not every task has something to refuse)
+        """Raise `DataError` where the labels of `dataset` cannot be trained on."""
 
     @abstractmethod
     def vocab(self, dls: DataLoaders) -> list[str]:

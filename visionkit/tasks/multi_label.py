@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
     from visionkit.settings import TrainSettings
-    from visionkit.sources.base import Store
 
 
 class MultiLabel(Task):
@@ -32,7 +31,7 @@ class MultiLabel(Task):
     name = "multi-label"
     headline = "f2"
 
-    def check(self, dataset: Dataset, store: Store) -> None:
+    def check(self, dataset: Dataset) -> None:
         """Two tags at least."""
         tags = dataset.class_counts()
         if len(tags) < 2:

@@ -11,8 +11,7 @@ from fastai.vision.learner import unet_learner
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from visionkit.data.masks import check_masks, void_index
-from visionkit.errors import DataError
+from visionkit.data.masks import void_index
 from visionkit.evaluation.metrics import TorchMetric
 from visionkit.models.weights import load_fitting
 from visionkit.tasks.base import Task
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
     from visionkit.settings import TrainSettings
-    from visionkit.sources.base import Store
 
 
 class Segmentation(Task):
@@ -32,16 +30,6 @@ class Segmentation(Task):
 
     name = "segmentation"
     headline = "mean_iou"
-
-    def check(self, dataset: Dataset, store: Store) -> None:
-        """Every mask decodes, has its image's size and holds only codes that have a name, two at least
-        besides Void.
-        """
-        block = dataset.block()
-        codes = mask_codes(block.item_tfms)
-        if len(codes) - (void_index(codes) is not None) < 2:
-            raise DataError(f"{dataset.path}: the codes are {', '.join(codes)}; two besides Void are needed.")
-        check_masks(zip(dataset.images, dataset.targets), codes)
 
     def vocab(self, dls: DataLoaders) -> list[str]:
         return mask_codes(dls.train.after_item)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.models.architectures import Architecture
     from visionkit.settings import TrainSettings
-    from visionkit.sources.base import Store
 
 
 class SingleLabel(Task):
@@ -30,7 +29,7 @@ class SingleLabel(Task):
     name = "single-label"
     headline = "accuracy"
 
-    def check(self, dataset: Dataset, store: Store) -> None:
+    def check(self, dataset: Dataset) -> None:
         """Two classes at least, and none that only the validation images have."""
         classes = dataset.class_counts()
         if len(classes) < 2:
