@@ -35,7 +35,7 @@ from pathlib import Path
 import kagglesdk.kaggle_env as kaggle_env
 endpoint, store, source, timeout = json.loads(sys.argv[1])
 kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.PROD] = endpoint  # before the client is imported
-import visionkit.sources.kaggle_requests as wire
+import visionkit.sources.kaggle.patience as wire
 from visionkit.errors import VisionkitError
 from visionkit.sources.base import Store
 wire.TIMEOUT = (timeout, timeout)

@@ -25,8 +25,7 @@ from sources.packing import Members, Place, contents, everything, packed, sevenz
 
 from visionkit.errors import DataError
 from visionkit.progress import Advance, Unit
-from visionkit.sources import archive_job, archive_members
-from visionkit.sources.archives import ARCHIVE_ENDINGS, archive_kind, unpack
+from visionkit.sources.archives import ARCHIVE_ENDINGS, archive_kind, job, members, unpack
 from visionkit.sources.base import Limits
 
 ENDINGS = ["zip", "tar", "tgz", "tar.gz", "tar.bz2", "tar.xz", "7z", "tar.7z"]
@@ -288,7 +287,7 @@ def test_a_folder_may_be_listed_more_than_once(tmp_path: Path) -> None:
 
 
 def test_members_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_members, "MAX_MEMBERS", 10)
+    monkeypatch.setattr(members, "MAX_MEMBERS", 10)
     members = {f"{number:02}": b"" for number in range(11)}
     Place(tmp_path, "data.tar", tarred(members)).refuses("its member '10' is one of more than 10")
 
@@ -329,7 +328,7 @@ LARGE: Members = {"first.bin": b"1" * 1000, "large.bin": b"2" * 300_000, "last.b
 @pytest.fixture
 def small_archives_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the ratio of small archives too."""
-    monkeypatch.setattr(archive_members, "FREE_OF_RATIO", 20_000)
+    monkeypatch.setattr(members, "FREE_OF_RATIO", 20_000)
 
 
 @pytest.mark.parametrize("ending", [ending for ending in ENDINGS if ending != "tar"])
@@ -421,7 +420,7 @@ def test_the_room_that_is_needed_is_looked_for_first(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type(shutil.disk_usage(tmp_path))(10**9, 10**9 - 2000, 2000)
-    monkeypatch.setattr(archive_job.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(job.shutil, "disk_usage", lambda folder: usage)
     content = packed(ending, {"noise.bin": NOISE})
     Place(tmp_path, f"data.{ending}", content).refuses("unpacks to 3.* kB, and 2.0 kB are free .*Make room")
 
@@ -430,10 +429,10 @@ def test_the_room_that_is_needed_is_looked_for_first(
 def test_a_disk_that_gets_full_is_one_message(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(file: archive_job.MemberFile, block: bytes) -> None:
+    def full(file: job.MemberFile, block: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(archive_job.MemberFile, "write", full)
+    monkeypatch.setattr(job.MemberFile, "write", full)
     Place(tmp_path, f"data.{ending}", packed(ending, FILES)).refuses(r"the disk is full\). Make room")
 
 
@@ -570,8 +569,9 @@ def test_an_interrupted_unpacking_leaves_nothing(ending: str, tmp_path: Path) ->
 def test_what_a_killed_call_left_is_removed_by_the_next(tmp_path: Path) -> None:
     place = Place(tmp_path, "data.zip", zipped(BIG))
     script = (
-        "import sys, time; from pathlib import Path; from visionkit.sources import archives, archive_job\n"
-        "archive_job.MemberFile.close = lambda file: time.sleep(600)\n"
+        "import sys, time; from pathlib import Path\n"
+        "from visionkit.sources import archives; from visionkit.sources.archives import job\n"
+        "job.MemberFile.close = lambda file: time.sleep(600)\n"
         "archives.unpack(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(place.archive), str(place.target)])

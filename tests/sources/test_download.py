@@ -26,11 +26,11 @@ from hypothesis import strategies as st
 
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.progress import Advance, Silence, Unit
-from visionkit.sources import attempts
-from visionkit.sources import download as module
-from visionkit.sources.answers import Session, public_url
-from visionkit.sources.download import download, transfer
-from visionkit.sources.partial import Partial
+from visionkit.sources.downloads import attempts
+from visionkit.sources.downloads import downloading as module
+from visionkit.sources.downloads.answers import Session, public_url
+from visionkit.sources.downloads.downloading import download, transfer
+from visionkit.sources.downloads.partial import Partial
 
 CONTENT = bytes(range(256)) * 400
 THEN = "Wed, 01 Jan 2025 00:00:00 GMT"
@@ -174,8 +174,8 @@ def test_it_gives_up_when_nothing_arrives(host: Host, waits: list[float], tmp_pa
 def test_a_killed_process_leaves_bytes_to_go_on_with(host: Host, tmp_path: Path) -> None:
     url = host.serve("/a", CONTENT, trickle=0.01)
     script = "import sys; from pathlib import Path; from visionkit.progress import Silence; "
-    script += "from visionkit.sources.download import download; import visionkit.sources.download as m; "
-    script += "m._BLOCK = 1000; download(sys.argv[1], Path(sys.argv[2]), progress=Silence())"
+    script += "import visionkit.sources.downloads.downloading as m; "
+    script += "m._BLOCK = 1000; m.download(sys.argv[1], Path(sys.argv[2]), progress=Silence())"
     process = subprocess.Popen([sys.executable, "-c", script, url, str(tmp_path / "a")])
     part = tmp_path / ".a.part"
     while process.poll() is None and not (part.exists() and part.stat().st_size > 3000):

@@ -15,9 +15,10 @@ from http_host import Host, dead_port, http_host
 
 from visionkit.errors import DataError, UsageError, VisionkitError
 from visionkit.progress import Silence
-from visionkit.sources import FastaiArchive, attempts
+from visionkit.sources import FastaiArchive
 from visionkit.sources.base import Source, Store
 from visionkit.sources.catalogue import fetched
+from visionkit.sources.downloads import attempts
 from visionkit.sources.names import named_source
 
 

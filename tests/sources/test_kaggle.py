@@ -215,4 +215,4 @@ def test_sources_are_plain_values() -> None:
     assert KaggleCompetition("x").name == "kaggle:competitions/x"
     assert KaggleCompetition("x").url == "https://www.kaggle.com/competitions/x/data"
     assert KaggleDataset("a/b").name == "kaggle:datasets/a/b"
-    assert planet.recipe.source.licence == "competition rules"
+    assert planet.recipe.licence == "competition rules"

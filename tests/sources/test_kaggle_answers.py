@@ -12,7 +12,7 @@ from visionkit.recipes import planet
 
 from visionkit.errors import VisionkitError
 from visionkit.sources.kaggle import KaggleCompetition, KaggleDataset
-from visionkit.sources.kaggle_answers import Asked
+from visionkit.sources.kaggle.answers import Asked
 
 SOURCE = KaggleCompetition(SLUG, ("train-jpg", "train_v2.csv"))
 RULES = "You must accept this competition's rules before you'll be able to download files."

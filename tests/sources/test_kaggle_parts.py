@@ -11,9 +11,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionkit.sources import kaggle_requests
-from visionkit.sources.kaggle_parts import ARCHIVES, find_part, is_archive, listed, take, unpacked_name
-from visionkit.sources.kaggle_requests import patient_requests
+from visionkit.sources.kaggle import patience
+from visionkit.sources.kaggle.parts import ARCHIVES, find_part, is_archive, listed, take, unpacked_name
+from visionkit.sources.kaggle.patience import patient_requests
 
 WORDS = st.text("abcxyz_0", min_size=1, max_size=8)
 ENDINGS = st.lists(st.sampled_from(ARCHIVES), max_size=2).map("".join)
@@ -90,7 +90,7 @@ def test_taking_a_part(keep: bool, links: bool, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_request_of_ours_times_out_and_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kaggle_requests, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(patience, "TIMEOUT", (0.2, 0.2))
     seen: list[object] = []
 
     def answer(*arguments: object, **options: object) -> requests.Response:
@@ -111,7 +111,7 @@ def test_a_request_of_ours_times_out_and_others_are_left_alone(monkeypatch: pyte
 
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kaggle_requests, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(patience, "TIMEOUT", (0.2, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         question = requests.Request("POST", f"http://127.0.0.1:{silent.getsockname()[1]}/").prepare()
         with pytest.raises(requests.exceptions.ReadTimeout), patient_requests(print, attempts=1):

@@ -33,10 +33,10 @@ from torchvision.datasets import utils
 
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.progress import Silence
-from visionkit.sources import attempts
 from visionkit.sources.base import Source, Store
 from visionkit.sources.catalogue import fetched
 from visionkit.sources.class_folders import folder_name
+from visionkit.sources.downloads import attempts
 from visionkit.sources.names import named_source
 from visionkit.sources.torchvision_dataset import TorchvisionDataset
 
@@ -302,7 +302,7 @@ import sys
 from pathlib import Path
 from torchvision import datasets
 from visionkit.progress import Silence
-from visionkit.sources import download
+from visionkit.sources.downloads import downloading as download
 from visionkit.sources.base import Store
 from visionkit.sources.torchvision_dataset import TorchvisionDataset
 download._BLOCK = 10

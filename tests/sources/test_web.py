@@ -16,9 +16,9 @@ from http_host import Host, http_host
 
 from visionkit.errors import DataError, UsageError, VisionkitError
 from visionkit.progress import Silence
-from visionkit.sources import attempts
 from visionkit.sources.base import Limits, Store
 from visionkit.sources.catalogue import entries, fetched, find_entry, remove
+from visionkit.sources.downloads import attempts
 from visionkit.sources.names import named_source
 from visionkit.sources.web import WebArchive
 

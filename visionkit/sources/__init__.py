@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from visionkit.sources.base import Limits, Source, Store
 from visionkit.sources.fastai_archive import FastaiArchive
-from visionkit.sources.kaggle import KaggleCompetition
+from visionkit.sources.kaggle import KaggleCompetition, KaggleDataset, KaggleMirror
 from visionkit.sources.locate import SYNTHETIC_NOTE, Place, is_synthetic, locate
 
 __all__ = [
     "SYNTHETIC_NOTE",
     "FastaiArchive",
     "KaggleCompetition",
+    "KaggleDataset",
+    "KaggleMirror",
     "Limits",
     "Place",
     "Source",

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from visionkit.errors import UsageError, VisionkitError, nearest
-from visionkit.sources.archive_kinds import ARCHIVE_ENDINGS
+from visionkit.sources.archives.kinds import ARCHIVE_ENDINGS
 from visionkit.sources.base import Store
 
 
@@ -93,7 +93,7 @@ class FastaiArchive:
         """Fetch the archive, and compare its size and its first megabyte with fastai's list."""
         from fastdownload.core import path_stats, read_checks
 
-        from visionkit.sources.download import download
+        from visionkit.sources.downloads.downloading import download
 
         expected = read_checks(downloads.module).get(self.url)
         store.progress.note(f"fetching   {self.url}")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.errors import VisionkitError
-from visionkit.sources.answers import filename_of
 from visionkit.sources.archives import ARCHIVE_ENDINGS
 from visionkit.sources.base import Store
-from visionkit.sources.download import download
+from visionkit.sources.downloads.answers import filename_of
+from visionkit.sources.downloads.downloading import download
 
 
 class Failed(RuntimeError):

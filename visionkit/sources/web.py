@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import urldefrag, urlsplit
 
 from visionkit.errors import UsageError
-from visionkit.sources.answers import filename_of, public_url
 from visionkit.sources.archives import ARCHIVE_ENDINGS, archive_kind, unpack
 from visionkit.sources.base import Store
-from visionkit.sources.download import is_web_address, transfer
+from visionkit.sources.downloads.answers import filename_of, public_url
+from visionkit.sources.downloads.downloading import is_web_address, transfer
 
 _CHECKSUM = re.compile(r"(sha256)=([0-9a-fA-F]{64})|(md5)=([0-9a-fA-F]{32})")
 

@@ -7,21 +7,20 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-ARCHIVES = (
-    ".tar.7z", ".tar7z", ".tar.gz", ".tar.bz2", ".tar.xz",
-    ".zip", ".7z", ".tar", ".tgz", ".tbz2", ".txz",
-)  # fmt: skip
+from visionkit.sources.archives import ARCHIVE_ENDINGS
 
 
 def is_archive(name: str) -> bool:
     """Whether a file of this name is to be unpacked."""
-    return name.lower().endswith(ARCHIVES)
+    return name.lower().endswith(ARCHIVE_ENDINGS)
 
 
 def unpacked_name(name: str) -> str:
     """The name without folders and endings of archives: "train_v2.csv/train_v2.csv.zip" is "train_v2.csv"."""
     base = PurePosixPath(name).name
-    while ending := next((one for one in ARCHIVES if base.lower().endswith(one) and base.lower() != one), ""):
+    while ending := next(
+        (one for one in ARCHIVE_ENDINGS if base.lower().endswith(one) and base.lower() != one), ""
+    ):
         base = base[: -len(ending)]
     return base
 

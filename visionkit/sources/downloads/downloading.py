@@ -17,7 +17,8 @@ import urllib3
 
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.progress import Advance, Progress, quantity
-from visionkit.sources.answers import (
+from visionkit.sources.archives.kinds import ARCHIVE_ENDINGS
+from visionkit.sources.downloads.answers import (
     Session,
     content_range,
     filename_of,
@@ -30,10 +31,9 @@ from visionkit.sources.answers import (
     root_of,
     validator,
 )
-from visionkit.sources.archive_kinds import ARCHIVE_ENDINGS
-from visionkit.sources.attempts import ATTEMPTS, Again, Attempts
-from visionkit.sources.checksums import digits_of, parse_checksum
-from visionkit.sources.partial import Origin, Partial
+from visionkit.sources.downloads.attempts import ATTEMPTS, Again, Attempts
+from visionkit.sources.downloads.checksums import digits_of, parse_checksum
+from visionkit.sources.downloads.partial import Origin, Partial
 
 TIMEOUTS = (10.0, 60.0)
 """Seconds to connect, and to wait for the next bytes."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from visionkit.progress import Advance, Progress, quantity
-from visionkit.sources.archive_members import Budget, MemberGuard, Refused
+from visionkit.sources.archives.members import Budget, MemberGuard, Refused
 from visionkit.sources.base import Limits
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from requests.exceptions import HTTPError, RequestException
 
 from visionkit.errors import VisionkitError
-from visionkit.sources.kaggle_credentials import Credentials
-from visionkit.sources.kaggle_requests import reason, status_of
+from visionkit.sources.kaggle.credentials import Credentials
+from visionkit.sources.kaggle.patience import reason, status_of
 
 
 class NotServed(VisionkitError):

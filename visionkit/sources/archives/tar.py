@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
 from visionkit.progress import Advance
-from visionkit.sources.archive_job import BLOCK, Counted, Damaged, Job, Readable
-from visionkit.sources.archive_kinds import decompressed
-from visionkit.sources.archive_members import Refused, shown
+from visionkit.sources.archives.job import BLOCK, Counted, Damaged, Job, Readable
+from visionkit.sources.archives.kinds import decompressed
+from visionkit.sources.archives.members import Refused, shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self

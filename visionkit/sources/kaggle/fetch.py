@@ -10,12 +10,12 @@ from pathlib import Path
 from visionkit.atomic import write_atomically
 from visionkit.errors import VisionkitError, listing
 from visionkit.sources.base import Store
-from visionkit.sources.kaggle import DOWNLOADS, EVERYTHING, KaggleCompetition
-from visionkit.sources.kaggle_answers import NotServed
-from visionkit.sources.kaggle_client import OWN_FOLDER, KaggleClient
-from visionkit.sources.kaggle_dataset import KaggleDataset, unpack_to, unpacked_dataset
-from visionkit.sources.kaggle_mirror import record
-from visionkit.sources.kaggle_parts import (
+from visionkit.sources.kaggle.answers import NotServed
+from visionkit.sources.kaggle.client import OWN_FOLDER, KaggleClient
+from visionkit.sources.kaggle.competition import DOWNLOADS, EVERYTHING, KaggleCompetition
+from visionkit.sources.kaggle.dataset import KaggleDataset, unpack_to, unpacked_dataset
+from visionkit.sources.kaggle.mirror import record
+from visionkit.sources.kaggle.parts import (
     find_part,
     is_archive,
     listed,

@@ -10,10 +10,8 @@ from urllib.parse import urlsplit
 
 from visionkit.errors import UsageError
 from visionkit.sources.base import Store
-from visionkit.sources.kaggle_dataset import SITE, SLUG, KaggleDataset, disk_faults
-from visionkit.sources.kaggle_mirror import KaggleMirror
-
-__all__ = ["KaggleCompetition", "KaggleDataset", "KaggleMirror", "kaggle_page"]
+from visionkit.sources.kaggle.dataset import SITE, SLUG, KaggleDataset, disk_faults
+from visionkit.sources.kaggle.mirror import KaggleMirror
 
 DOWNLOADS = ".downloads"
 """Where, in a competition's folder, half files wait to be gone on with."""
@@ -94,8 +92,8 @@ class KaggleCompetition:
             VisionkitError: no credentials, rules not accepted, files that neither the competition nor the
                 mirror has, no connection, a damaged archive.
         """
-        from visionkit.sources.kaggle_client import connect
-        from visionkit.sources.kaggle_fetch import CompetitionFetch
+        from visionkit.sources.kaggle.client import connect
+        from visionkit.sources.kaggle.fetch import CompetitionFetch
 
         folder = self.folder(store.root)
         if not self._missing(folder):

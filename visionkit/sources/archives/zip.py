@@ -6,8 +6,8 @@ import struct
 import zipfile
 from typing import IO
 
-from visionkit.sources.archive_job import Damaged, Job
-from visionkit.sources.archive_members import encrypted, refuse_special, shown
+from visionkit.sources.archives.job import Damaged, Job
+from visionkit.sources.archives.members import encrypted, refuse_special, shown
 
 _END = b"PK\5\6"
 _END_BYTES = 22

@@ -12,12 +12,10 @@ from pathlib import Path
 
 from visionkit.errors import DataError
 from visionkit.progress import Progress, Silence
-from visionkit.sources.archive_job import Job
-from visionkit.sources.archive_kinds import ARCHIVE_ENDINGS, archive_kind
-from visionkit.sources.archive_members import Refused
+from visionkit.sources.archives.job import Job
+from visionkit.sources.archives.kinds import ARCHIVE_ENDINGS, archive_kind
+from visionkit.sources.archives.members import Refused
 from visionkit.sources.base import Limits
-
-__all__ = ["ARCHIVE_ENDINGS", "archive_kind", "unpack"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -83,11 +81,11 @@ def _unpacker(archive: Path) -> Callable[[Job], None]:
     with archive.open("rb"):
         kind = archive_kind(archive)
     if kind == "zip":
-        from visionkit.sources.archive_zip import unpack_zip
+        from visionkit.sources.archives.zip import unpack_zip
 
         return unpack_zip
     if kind == "tar":
-        from visionkit.sources.archive_tar import unpack_tar
+        from visionkit.sources.archives.tar import unpack_tar
 
         return unpack_tar
     if kind is None:
@@ -96,7 +94,7 @@ def _unpacker(archive: Path) -> Callable[[Job], None]:
             f"it is none of {known}",
             "Unpack it yourself and name the folder with --data.",
         )
-    from visionkit.sources.archive_7z import unpack_7z, unpack_tar_7z
+    from visionkit.sources.archives.seven_zip import unpack_7z, unpack_tar_7z
 
     return unpack_7z if kind == "7z" else unpack_tar_7z
 

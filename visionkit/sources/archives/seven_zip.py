@@ -15,9 +15,9 @@ from py7zr.exceptions import PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 
 from visionkit.progress import Advance
-from visionkit.sources.archive_job import BLOCK, Damaged, Job, MemberFile
-from visionkit.sources.archive_members import Refused, encrypted, refuse_special, shown
-from visionkit.sources.archive_tar import unpack_tar_stream
+from visionkit.sources.archives.job import BLOCK, Damaged, Job, MemberFile
+from visionkit.sources.archives.members import Refused, encrypted, refuse_special, shown
+from visionkit.sources.archives.tar import unpack_tar_stream
 
 _BROKEN = (errno.EPIPE, errno.EINVAL)
 """What writing to a pipe that nobody reads any more says; the latter on Windows."""

@@ -14,7 +14,7 @@ from visionkit.errors import UsageError, VisionkitError
 from visionkit.sources.base import Store
 
 if TYPE_CHECKING:
-    from visionkit.sources.kaggle_client import KaggleClient
+    from visionkit.sources.kaggle.client import KaggleClient
 
 SITE = "https://www.kaggle.com"
 SLUG = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -74,7 +74,7 @@ class KaggleDataset:
         Raises:
             VisionkitError: no credentials, no such data set, no connection, a damaged archive.
         """
-        from visionkit.sources.kaggle_client import connect
+        from visionkit.sources.kaggle.client import connect
 
         folder = self.folder(store.root)
         if folder.is_dir():

@@ -16,10 +16,10 @@ from requests.exceptions import HTTPError, RequestException
 
 from visionkit.errors import VisionkitError
 from visionkit.progress import Progress
-from visionkit.sources.kaggle_answers import Asked, refused, unreachable
-from visionkit.sources.kaggle_credentials import Credentials, find_credentials, nothing_works
-from visionkit.sources.kaggle_dataset import SITE
-from visionkit.sources.kaggle_requests import BUSY, Transfer, patient_requests, reason, status_of
+from visionkit.sources.kaggle.answers import Asked, refused, unreachable
+from visionkit.sources.kaggle.credentials import Credentials, find_credentials, nothing_works
+from visionkit.sources.kaggle.dataset import SITE
+from visionkit.sources.kaggle.patience import BUSY, Transfer, patient_requests, reason, status_of
 
 OWN_FOLDER = "Or name a folder that you have with --data."
 _PARTIAL = ".kaggle-partial"
