@@ -288,8 +288,8 @@ def test_a_folder_may_be_listed_more_than_once(tmp_path: Path) -> None:
 
 def test_members_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "MAX_MEMBERS", 10)
-    members = {f"{number:02}": b"" for number in range(11)}
-    Place(tmp_path, "data.tar", tarred(members)).refuses("its member '10' is one of more than 10")
+    many = {f"{number:02}": b"" for number in range(11)}
+    Place(tmp_path, "data.tar", tarred(many)).refuses("its member '10' is one of more than 10")
 
 
 def test_hard_links_inside_a_tar_are_kept(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visionkit.sources.archives import ARCHIVE_ENDINGS
 from visionkit.sources.kaggle import patience
-from visionkit.sources.kaggle.parts import ARCHIVES, find_part, is_archive, listed, take, unpacked_name
+from visionkit.sources.kaggle.parts import find_part, is_archive, listed, take, unpacked_name
 from visionkit.sources.kaggle.patience import patient_requests
 
 WORDS = st.text("abcxyz_0", min_size=1, max_size=8)
-ENDINGS = st.lists(st.sampled_from(ARCHIVES), max_size=2).map("".join)
+ENDINGS = st.lists(st.sampled_from(ARCHIVE_ENDINGS), max_size=2).map("".join)
 SUFFIXES = st.sampled_from(["", ".csv", ".json", ".bin"])
 
 
