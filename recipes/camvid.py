@@ -57,6 +57,7 @@ recipe = Recipe(
     task="segmentation",
     dataset="CamVid, 32 codes, 701 frames",
     licence="research",
+    size="0.6 GB",
     headline="accuracy without void 0.9333 (fast.ai course v3)",
     source=FastaiArchive("CAMVID"),
     datablock=datablock,

@@ -51,6 +51,7 @@ recipe = Recipe(
     task="single-label",
     dataset="Oxford-IIIT Pet, 37 breeds, 7,390 photos",
     licence="CC BY-SA 4.0",
+    size="0.8 GB",
     headline="error rate 0.0622 (fast.ai course v3)",
     source=FastaiArchive("PETS"),
     datablock=datablock,

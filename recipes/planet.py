@@ -62,6 +62,7 @@ recipe = Recipe(
     task="multi-label",
     dataset="Planet: Understanding the Amazon from Space, 17 tags, 40,479 chips",
     licence="competition rules",
+    size="0.6 GB",
     headline="F2 0.9313 (fast.ai course v3)",
     source=KaggleCompetition(
         "planet-understanding-the-amazon-from-space",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from visionkit.runs import Run
     from visionkit.sources import Source
 
-TaskName = Literal["single-label", "multi-label", "segmentation"]
+TaskName = Literal["single-label", "multi-label", "segmentation", "keypoints"]
 
 
 SMALL = {"then": (), "freeze_epochs": (0,), "arch": "resnet18", "pretrained": False}
@@ -59,10 +59,12 @@ class Recipe:
         licence: under which terms the data may be used.
         headline: the reference result, with its source.
         settings: defaults, and the recipe's own options.
-        source: where the data set comes from.
+        source: where the data set comes from; None where every user brings their own.
         datablock: `datablock(path, settings)` makes fastai's DataBlock for the data in `path`;
             `settings.size` is the size of the stage at hand.
         sample: the drawn stand-in for `--sample`.
+        size: how large the data set is, for people, such as "0.8 GB".
+        task_of: `task_of(path, settings)` tells the task where it depends on the data; `task` is the usual one.
     """
 
     name: str
@@ -70,10 +72,16 @@ class Recipe:
     dataset: str
     licence: str
     headline: str
-    source: Source
+    source: Source | None
     datablock: Callable[[Path, Any], DataBlock]
     settings: type[TrainSettings] = TrainSettings
     sample: Sample | None = None
+    size: str = ""
+    task_of: Callable[[Path, Any], TaskName] | None = None
+
+    def at(self, path: Path, settings: TrainSettings) -> Recipe:
+        """This recipe, with the task that the data in `path` calls for."""
+        return self if self.task_of is None else replace(self, task=self.task_of(path, settings))
 
     def resolved(self, sample: bool = False, **options: Any) -> TrainSettings:
         """The recipe's settings with `options` over them; settings.ini plays no part here."""
@@ -106,7 +114,9 @@ class Recipe:
         """
         from visionkit.training.learner import build_learner
 
-        return build_learner(self, dls, getattr(dls, "settings", self.resolved()).replaced(**options))
+        return build_learner(
+            getattr(dls, "recipe", self), dls, getattr(dls, "settings", self.resolved()).replaced(**options)
+        )
 
     def train(
         self,

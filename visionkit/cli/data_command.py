@@ -63,6 +63,8 @@ def _source(name: str, test: bool) -> tuple[Source, str]:
         source, licence = named_source(name), ""
     elif name in recipe_names() or name.endswith(".py"):
         recipe = get_recipe(name)
+        if recipe.source is None:
+            raise UsageError(f"the recipe {name} has no data set of its own: it takes yours, with --data.")
         source, licence = recipe.source, recipe.licence
     else:
         from visionkit.errors import nearest

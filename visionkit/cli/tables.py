@@ -24,12 +24,15 @@ MOST_ROWS = 40
 def print_recipes() -> None:
     """One row a recipe."""
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("recipe", "task", "data set", "licence", "reference"):
+    for name in ("recipe", "task", "data set", "size", "licence", "reference"):
         table.add_column(name, overflow="fold", no_wrap=name in ("recipe", "task"))
     for name in recipe_names():
         recipe = get_recipe(name)
         table.add_row(
-            *map(escape, (recipe.name, recipe.task, recipe.dataset, recipe.licence, recipe.headline))
+            *map(
+                escape,
+                (recipe.name, recipe.task, recipe.dataset, recipe.size, recipe.licence, recipe.headline),
+            )
         )
     wide_console().print(table)
 

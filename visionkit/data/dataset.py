@@ -65,6 +65,7 @@ class Dataset:
         """
         skipped = read_skip_list(settings.skip, path) if settings.skip is not None else frozenset()
         with skipping(skipped):
+            recipe = recipe.at(path, settings)
             block = recipe.datablock(path, settings)
             found: Any = block.get_items(path) if block.get_items else path
             rows = [found.iloc[index] for index in range(len(found))] if _is_table(found) else list(found)
@@ -117,7 +118,7 @@ class Dataset:
             num_workers=resolve_workers(settings.workers, device),
             device=device,
         )
-        dls.settings = settings
+        dls.settings, dls.recipe = settings, self.recipe
         return dls
 
     def fingerprint(self) -> str:

@@ -20,6 +20,7 @@ MARKER = "SYNTHETIC.txt"
 SAMPLE_VERSION = 1
 """Part of a sample folder's name: a change of the drawings is a new folder."""
 
+CAN_BE = f"It can be {FORMS}."
 SYNTHETIC_NOTE = "SYNTHETIC sample data, drawn by visionkit: the results say nothing about real images."
 _MARKER_TEXT = (
     "The images here are synthetic: visionkit drew them, to try its recipes without a download.\n"
@@ -58,6 +59,9 @@ def locate(
         return find_folder(data, store)
     if sample:
         return Place(draw_sample(recipe, seed, store.root), True)
+    if recipe.source is None:
+        hint = ", or try it with --sample" if recipe.sample is not None else ""
+        raise UsageError(f"the recipe {recipe.name} needs your data: name it with --data{hint}. {CAN_BE}")
     return Place(fetched(recipe.source, store, recipe.licence), False)
 
 
@@ -74,7 +78,7 @@ def find_folder(data: Path | str, store: Store) -> Place:
     else:
         folder = Path(data).expanduser()
         if not folder.is_dir():
-            raise DataError(f"--data {data}: there is no such folder. It can be {FORMS}.")
+            raise DataError(f"--data {data}: there is no such folder. {CAN_BE}")
     return Place(folder, is_synthetic(folder))
 
 
