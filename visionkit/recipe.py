@@ -64,7 +64,8 @@ class Recipe:
             `settings.size` is the size of the stage at hand.
         sample: the drawn stand-in for `--sample`.
         size: how large the data set is, for people, such as "0.8 GB".
-        task_of: `task_of(path, settings)` tells the task where it depends on the data; `task` is the usual one.
+        task_of: `task_of(path, settings)` tells the task where that depends on the data.
+        source_of: `source_of(settings)` makes the source where that depends on the settings.
     """
 
     name: str
@@ -78,6 +79,11 @@ class Recipe:
     sample: Sample | None = None
     size: str = ""
     task_of: Callable[[Path, Any], TaskName] | None = None
+    source_of: Callable[[Any], Source] | None = None
+
+    def sourced(self, settings: TrainSettings) -> Recipe:
+        """This recipe, with the source that the settings call for."""
+        return self if self.source_of is None else replace(self, source=self.source_of(settings))
 
     def at(self, path: Path, settings: TrainSettings) -> Recipe:
         """This recipe, with the task that the data in `path` calls for."""
@@ -104,7 +110,7 @@ class Recipe:
         from visionkit.sources import locate
 
         settings = self.resolved(sample, **options)
-        place = locate(self, data, sample, settings.seed)
+        place = locate(self.sourced(settings), data, sample, settings.seed)
         return Dataset.open(self, settings, place.folder).dataloaders(settings.size)
 
     def learner(self, dls: DataLoaders, **options: Any) -> Learner:

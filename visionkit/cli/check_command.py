@@ -66,7 +66,7 @@ def check(
 
     with terminal_progress(stderr=True) as progress:
         store = call.file.store(progress)
-        place = locate(recipe, data, sample, call.settings.seed, store)
+        place = locate(recipe.sourced(call.settings), data, sample, call.settings.seed, store)
         with gathering() as gathered:
             dataset = Dataset.find(recipe, call.settings, place.folder)
         found = check_dataset(dataset, gathered, store.memory, progress)

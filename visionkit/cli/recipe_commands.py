@@ -46,7 +46,7 @@ class Call:
 
         with terminal_progress() as progress:
             store = self.file.store(progress)
-            place = locate(self.recipe, data, sample, self.settings.seed, store)
+            place = locate(self.recipe.sourced(self.settings), data, sample, self.settings.seed, store)
             return Dataset.open(self.recipe, self.settings, place.folder, store)
 
 

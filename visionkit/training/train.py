@@ -76,7 +76,7 @@ def train(
     resolve_precision(settings.precision, device)  # wrong options are refused before anything is fetched
     find_architecture(settings.arch)
     store = store or Store(progress=reporter)
-    place = locate(recipe, data, sample, settings.seed, store)
+    place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
     dataset = Dataset.open(recipe, settings, place.folder, store)
     with shared_cores(device, resolve_workers(settings.workers, device)):
         return _train_dataset(dataset, device, folder, reporter, started)
