@@ -104,3 +104,37 @@ def dataset(request: pytest.FixtureRequest) -> tuple[str, Path]:
 def train_fast(cli: Cli, recipe: str, folder: Path, *options: object) -> Result:
     """One short training on the CPU."""
     return cli(recipe, "--data", folder, "--size", SIZES[recipe], "--then", "", *FAST, *options)
+
+
+@pytest.fixture
+def dogscats(tmp_path: Path) -> Path:
+    """12 cats and 12 dogs in Kaggle's layout, and three test photos, of varying sizes."""
+    folder = tmp_path / "dogscats"
+    for place in ("train", "test"):
+        (folder / place).mkdir(parents=True)
+    for number in range(24):
+        picture = noise(number, 30 + number, 50 - number) // 3 + 120 * (number % 2)
+        name = f"{('cat', 'dog')[number % 2]}.{number // 2}.jpg"
+        Image.fromarray(picture).save(folder / "train" / name)
+    for number in (1, 2, 10):
+        Image.fromarray(noise(100 + number, 40, 30)).save(folder / "test" / f"{number}.jpg")
+    return folder
+
+
+@pytest.fixture
+def fashion(tmp_path: Path) -> Path:
+    """30 photos with skirt lengths, half of them with a maybe, and two with lengths of trousers."""
+    folder = tmp_path / "fashion"
+    rows = []
+    for place, labels in (
+        ("skirt_length_labels", ["nnynnn", "nymnnn", "nnnnny"] * 10),
+        ("pant_length_labels", ["nnnnny", "ynnnnn"]),
+    ):
+        (folder / "base" / "Images" / place).mkdir(parents=True)
+        for number, letters in enumerate(labels):
+            picture = noise(number, 36, 36) // 3 + 40 * letters.index("y")
+            Image.fromarray(picture).save(folder / "base" / "Images" / place / f"{number}.jpg")
+            rows.append(f"Images/{place}/{number}.jpg,{place},{letters}")
+    (folder / "base" / "Annotations").mkdir()
+    (folder / "base" / "Annotations" / "label.csv").write_text("\n".join(rows) + "\n")
+    return folder

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
 
+    from visionkit.data.dataset import Dataset
+    from visionkit.inference.submission import Submission
     from visionkit.runs import Run
-    from visionkit.sources import Source
+    from visionkit.sources import Source, Store
 
 TaskName = Literal["single-label", "multi-label", "segmentation", "keypoints"]
 
@@ -66,6 +68,12 @@ class Recipe:
         size: how large the data set is, for people, such as "0.8 GB".
         task_of: `task_of(path, settings)` tells the task where that depends on the data.
         source_of: `source_of(settings)` makes the source where that depends on the settings.
+        listing: `listing(settings, store)` is the text that `--list` prints, where there is something to
+            choose from.
+        where: where users get the data set, in words, if there is no source.
+        remark: `remark(dataset)` is what a training says of the data set before it starts; "" for nothing.
+        scores: `scores(learn, dataset)` gives further validation figures of the trained model, by name.
+        submission: which test images a competition asks about, and in which form.
     """
 
     name: str
@@ -80,6 +88,11 @@ class Recipe:
     size: str = ""
     task_of: Callable[[Path, Any], TaskName] | None = None
     source_of: Callable[[Any], Source] | None = None
+    listing: Callable[[Any, Store], str] | None = None
+    where: str = ""
+    remark: Callable[[Dataset], str] | None = None
+    scores: Callable[[Learner, Dataset], dict[str, float]] | None = None
+    submission: Submission | None = None
 
     def sourced(self, settings: TrainSettings) -> Recipe:
         """This recipe, with the source that the settings call for."""

@@ -22,6 +22,11 @@ def _split(value: Any) -> Any:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+def _split_at_commas(value: Any) -> Any:
+    """Text such as "Sandwich, Traffic light" as its parts, which may hold spaces."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 def _none_if_empty(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
@@ -33,9 +38,14 @@ def setting(help: str, panel: str, metavar: str = "", **limits: Any) -> Any:
 
 PositiveInts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_split), Field(min_length=1)]
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_split_at_commas)]
 LearningRate = float | Literal["auto"]
 OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
 OptionalFolds = Annotated[Annotated[int, Field(ge=2)] | None, BeforeValidator(_none_if_empty)]
+LossName = Literal["auto", "cross-entropy", "bce", "focal", "dice", "cross-entropy+dice"]
+ClassWeights = Annotated[
+    Literal["none", "auto"] | Path, BeforeValidator(lambda value: value if str(value).strip() else "none")
+]
 OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_if_empty)]
 
 
@@ -107,6 +117,53 @@ class TrainSettings(BaseModel):
     seed: Annotated[int, setting("Fixes split, weights, order and augmentation.", "Data", ge=0, lt=2**32)] = (
         42
     )
+
+    loss: Annotated[
+        LossName,
+        setting(
+            "What is minimised: cross-entropy, focal, or bce (binary cross-entropy); for masks "
+            "cross-entropy, focal, dice or cross-entropy+dice. auto is bce for tags, else cross-entropy.",
+            "Loss",
+            "LOSS",
+        ),
+    ] = "auto"
+    class_weights: Annotated[
+        ClassWeights,
+        setting(
+            "Rare classes count more: auto, by how rare they are in training, or a CSV file with the columns "
+            "class and weight, or JSON.",
+            "Loss",
+            "auto|none|FILE",
+        ),
+    ] = "none"
+    label_smoothing: Annotated[
+        float, setting("Share of each target that goes to all classes alike.", "Loss", ge=0, lt=1)
+    ] = 0.0
+    mixup: Annotated[
+        float,
+        setting("Blend pairs of training images and labels: alpha, such as 0.4; 0 is off.", "Loss", ge=0),
+    ] = 0.0
+    cutmix: Annotated[
+        float,
+        setting(
+            "Paste parts of training images into others: alpha, such as 1; 0 is off. With mixup, a coin "
+            "decides for each batch.",
+            "Loss",
+            ge=0,
+        ),
+    ] = 0.0
+    weighted_sampling: Annotated[
+        bool, setting("Draw training images of rare classes as often as those of common ones.", "Loss")
+    ] = False
+    ema: Annotated[
+        float,
+        setting(
+            "Validate and end with a moving average of the weights: its decay, such as 0.999; 0 is off.",
+            "Loss",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.0
 
     precision: Annotated[Precision, setting("Number format of the training.", "Machine")] = "auto"
     device: Annotated[str, setting("auto, cpu, cuda, cuda:1 or mps.", "Machine", min_length=1)] = "auto"

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from visionkit.errors import UsageError, nearest
 from visionkit.settings import ArchiveSettings, PathSettings, TrainSettings
+from visionkit.tasks.options import check_options
 
 if TYPE_CHECKING:
     from visionkit.progress import Progress
@@ -126,6 +127,8 @@ def resolve(
         merged.update(layer)
     settings = validated(recipe.settings, merged)
     settings.check()  # before anything is read
+    if recipe.task_of is None:
+        check_options(settings, recipe.task)
     return settings
 
 

@@ -135,13 +135,13 @@ def look(path: Path) -> ImageFacts:
     return ImageFacts(**known)
 
 
-def look_at_mask(path: Path) -> MaskFacts:
-    """Read the index mask at `path` once, as a training does; whatever it holds, nothing is raised."""
+def look_at_mask(path: Path, read: Callable[[Path], np.ndarray] = read_mask) -> MaskFacts:
+    """Have the mask at `path` read once, as a training does; whatever it holds, nothing is raised."""
     _, fault = _regular(path)
     if fault:
         return MaskFacts(path, fault=fault[1], fault_kind=fault[0])
     try:
-        values = read_mask(path)
+        values = read(path)
     except DataError as error:
         passing = getattr(error.__cause__, "errno", None) is not None
         kind = "unreadable file" if passing else "bad mask"

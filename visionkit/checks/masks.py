@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from visionkit.checks.facts import ImageFacts, MaskFacts
 from visionkit.checks.scan import scan_masks
 from visionkit.data.images import IMAGE_ENDINGS
+from visionkit.data.mask_reader import mask_reader
 from visionkit.data.masks import void_index
 from visionkit.data.problems import Problem, gathering
 from visionkit.data.splits import relative_name
@@ -61,8 +62,10 @@ def look_at_masks(
     from visionkit.tasks.segmentation import mask_codes
 
     with gathering():  # what making the block refuses has been told before
-        codes = mask_codes(dataset.block().item_tfms)
-    masks = {facts.path: facts for facts in scan_masks(map(Path, dataset.targets), memory, progress)}
+        block = dataset.block()
+    codes, reader = mask_codes(block.item_tfms), mask_reader(block)
+    found = scan_masks(map(Path, dataset.targets), memory, progress, reader)
+    masks = {facts.path: facts for facts in found}
     by_path = {facts.path: facts for facts in images}
     pairs = zip(dataset.images, dataset.targets)
     return LookedAtMasks([(by_path[image], masks[Path(target)]) for image, target in pairs], codes)

@@ -12,6 +12,7 @@ from visionkit.checks.facts import ImageFacts
 from visionkit.checks.files import file_problems
 from visionkit.checks.labels import label_balance, label_problems
 from visionkit.checks.masks import PixelShare, look_at_masks, mask_problems, orphaned_masks, pixel_shares
+from visionkit.checks.points import dataset_point_problems
 from visionkit.checks.result import SEVERITIES, CheckReport, summary_rows
 from visionkit.checks.scan import scan_images
 from visionkit.data.images import image_files
@@ -28,7 +29,7 @@ __all__ = ["CheckReport", "check_dataset", "check_folder", "summary_rows"]
 def check_dataset(
     dataset: Dataset, gathered: Sequence[Problem], memory: Path | None, progress: Progress
 ) -> CheckReport:
-    """Look at every image, mask and label of a recipe's data set.
+    """Look at every image, mask, point and label of a recipe's data set.
 
     Args:
         dataset: as `Dataset.find` finds it, without what the user skips.
@@ -49,6 +50,8 @@ def check_dataset(
         shares = pixel_shares(pairs, codes, parts)
         problems += mask_problems(pairs, codes, parts, root)
         problems += orphaned_masks(map(Path, dataset.targets), [*dataset.images, *dataset.skipped], root)
+    elif dataset.recipe.task == "keypoints":
+        problems += dataset_point_problems(dataset, images)
     else:
         multiple = dataset.recipe.task == "multi-label"
         labels = {

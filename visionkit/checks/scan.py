@@ -20,6 +20,7 @@ from PIL import Image
 from visionkit.checks import facts
 from visionkit.checks.facts import PASSING, ImageFacts, MaskFacts
 from visionkit.checks.memory import Memory, Stamp, stamp
+from visionkit.data.mask_reader import MaskReader
 from visionkit.progress import Progress
 
 VERSION = f"1, Pillow {PIL.__version__}"
@@ -42,9 +43,17 @@ def scan_images(paths: Iterable[Path], memory: Path | None, progress: Progress) 
     return _scan("image", ImageFacts, lambda path: facts.look(path), paths, memory, progress)
 
 
-def scan_masks(paths: Iterable[Path], memory: Path | None, progress: Progress) -> list[MaskFacts]:
-    """What `look_at_mask` tells of each mask, as `scan_images` does for images."""
-    return _scan("mask", MaskFacts, lambda path: facts.look_at_mask(path), paths, memory, progress)
+def scan_masks(
+    paths: Iterable[Path], memory: Path | None, progress: Progress, reader: MaskReader | None = None
+) -> list[MaskFacts]:
+    """What `look_at_mask` tells of each mask, as `scan_images` does for images.
+
+    With a `reader`, codes are what it makes of the masks, and are remembered for it alone.
+    """
+    if reader is None:
+        return _scan("mask", MaskFacts, lambda path: facts.look_at_mask(path), paths, memory, progress)
+    kind = f"mask {reader.key}"
+    return _scan(kind, MaskFacts, lambda path: facts.look_at_mask(path, reader.read), paths, memory, progress)
 
 
 def _scan(
@@ -65,7 +74,7 @@ def _scan(
         unseen = [path for path in wanted if path not in seen]
         if unseen:
             keep = partial(_keep, remembered, kind, stamps)
-            with progress.track(f"{kind}s", len(unseen), "images") as advance, _quiet():
+            with progress.track(f"{kind.split()[0]}s", len(unseen), "images") as advance, _quiet():
                 _look_at(unseen, look, seen, keep, advance)
     return [seen[path] for path in wanted]
 

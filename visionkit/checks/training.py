@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from visionkit.checks.facts import ImageFacts
 from visionkit.checks.masks import look_at_masks, mask_problems
+from visionkit.checks.points import dataset_point_problems
 from visionkit.checks.scan import scan_images
 from visionkit.data.splits import relative_name
 from visionkit.errors import DataError, listing
@@ -20,13 +21,16 @@ def check_for_training(dataset: Dataset, store: Store) -> None:
     """Refuse a data set that cannot be trained on; say what would spoil its figures.
 
     Raises:
-        DataError: names the images that do not decode, the first bad mask, or what the labels lack.
+        DataError: names the images that do not decode, the first bad mask, the first bad points, or what the
+            labels lack.
     """
     images = scan_images(dataset.images, store.memory, store.progress)
     refuse_undecodable(images)
     dataset.task.check(dataset)
     if dataset.recipe.task == "segmentation":
         _refuse_masks(dataset, images, store)
+    if dataset.recipe.task == "keypoints":
+        _refuse_points(dataset, images, store)
     leaked = _leaked(images, dataset)
     if leaked:
         store.progress.note(
@@ -58,6 +62,18 @@ def _refuse_masks(dataset: Dataset, images: Sequence[ImageFacts], store: Store) 
     if faults:
         more = f" ({len(faults) - 1:,} more masks have faults.)" if len(faults) > 1 else ""
         raise DataError(f"{dataset.path}: {faults[0]}{more}")
+
+
+def _refuse_points(dataset: Dataset, images: Sequence[ImageFacts], store: Store) -> None:
+    """Raise `DataError` where an image has no points, or others than the rest; tell of points outside."""
+    problems = dataset_point_problems(dataset, images)
+    faults = [problem.message for problem in problems if problem.severity == "error"]
+    if faults:
+        more = f" ({len(faults) - 1:,} more images have bad points.)" if len(faults) > 1 else ""
+        raise DataError(f"{dataset.path}: {faults[0]}{more}")
+    if problems:
+        more = f" ({len(problems) - 1:,} more are.)" if len(problems) > 1 else ""
+        store.progress.note(f"warning    {problems[0].message}{more}")
 
 
 def _leaked(images: Sequence[ImageFacts], dataset: Dataset) -> list[str]:

@@ -9,9 +9,13 @@ import typer
 
 from visionkit import __version__
 from visionkit.cli import check_command, recipe_commands
+from visionkit.cli.classify_command import HELP as CLASSIFY_HELP
+from visionkit.cli.classify_command import classify
 from visionkit.cli.common_options import SettingsOption
 from visionkit.cli.data_command import data
 from visionkit.cli.groups import PROGRAM, RecipeGroup
+from visionkit.cli.new_command import new
+from visionkit.cli.submit_command import submit
 
 HELP = """Train vision models from recipes: classification, tags and segmentation, on fastai.
 
@@ -69,6 +73,9 @@ def options(
 
 
 app.command()(data)
+app.command()(new)
+app.command(help=CLASSIFY_HELP)(classify)
+app.command()(submit)
 
 
 @app.command()

@@ -26,6 +26,15 @@ SampleOption = Annotated[
         show_default=False,
     ),
 ]
+ListOption = Annotated[
+    bool,
+    typer.Option(
+        "--list",
+        help="List what the data set has to choose from, and stop.",
+        rich_help_panel="Data",
+        show_default=False,
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(

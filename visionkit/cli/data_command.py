@@ -64,7 +64,8 @@ def _source(name: str, test: bool) -> tuple[Source, str]:
     elif name in recipe_names() or name.endswith(".py"):
         recipe = get_recipe(name)
         if recipe.source is None:
-            raise UsageError(f"the recipe {name} has no data set of its own: it takes yours, with --data.")
+            message = f"the recipe {name} has no data set of its own: it takes yours, with --data."
+            raise UsageError(f"{message} {recipe.where}".strip())
         source, licence = recipe.source, recipe.licence
     else:
         from visionkit.errors import nearest

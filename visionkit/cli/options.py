@@ -50,6 +50,7 @@ def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
         parameter.replace(annotation=hints[parameter.name])
         for parameter in inspect.signature(action).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        and (parameter.name != "listed" or recipe.listing is not None)
     ]
 
     def run(**given: Any) -> None:
@@ -89,7 +90,8 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     extra = field.json_schema_extra
     panel = str(extra["panel"]) if isinstance(extra, dict) else "Recipe"
     flag = _flag(name)
-    shown = _shown(flag[2:] if field.default is True else field.default)
+    named = {True: flag[2:], False: f"no-{flag[2:]}"}  # as it is said on the command line
+    shown = _shown(named[field.default] if isinstance(field.default, bool) else field.default)
     text = f"{field.description} Default: {shown}." if shown else field.description
     if field.annotation is bool:
         option = typer.Option(f"{flag}/--no-{flag[2:]}", help=text, rich_help_panel=panel, show_default=False)

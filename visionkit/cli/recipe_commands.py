@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from visionkit.cli.common_options import DataOption, OutOption, SampleOption, SettingsOption
+from visionkit.cli.common_options import (
+    DataOption,
+    ListOption,
+    OutOption,
+    SampleOption,
+    SettingsOption,
+)
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
@@ -57,10 +63,18 @@ def train(
     data: DataOption = None,
     sample: SampleOption = False,
     out: OutOption = None,
+    listed: ListOption = False,
     settings_file: SettingsOption = None,
 ) -> None:
     """Train through all stages and write a run folder."""
     call = Call.read(recipe, flags, sample, settings_file)
+    if listed and recipe.listing is not None:
+        from visionkit.cli.progress import terminal_progress
+
+        with terminal_progress(stderr=True) as progress:
+            text = recipe.listing(call.settings, call.file.store(progress))
+        typer.echo(text)
+        return
     from visionkit.cli.progress import terminal_reporter, wait_message
 
     with wait_message("loading fastai …"):
@@ -77,6 +91,9 @@ def train(
             store=call.file.store(reporter),
             reporter=reporter,
         )
+    from visionkit.cli.tables import print_class_report
+
+    print_class_report(run)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
     kind = "synthetic validation images" if run.info["synthetic"] else "validation images"
     typer.echo(

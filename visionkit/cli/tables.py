@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from visionkit.checks.result import CheckReport
 
 MOST_ROWS = 40
+MOST_CLASSES = 12
+"""With more classes the table of a training is left to its report.csv."""
 
 
 def print_recipes() -> None:
@@ -46,9 +49,7 @@ def print_runs(root: Path) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("run", "status", "headline", "sizes", "network", "data"):
         table.add_column(name, overflow="fold", no_wrap=name in ("run", "headline", "status"))
-    for run in sorted(
-        runs, key=lambda run: (run.info["recipe"], bool(run.info["synthetic"]), -headline(run))
-    ):
+    for run in sorted(runs, key=lambda run: (run.info["recipe"], bool(run.info["synthetic"]), _rank(run))):
         figure = headline(run)
         table.add_row(
             escape(run.name),
@@ -58,6 +59,24 @@ def print_runs(root: Path) -> None:
             escape(str(run.info["settings"]["arch"])),
             "synthetic" if run.info["synthetic"] else escape(Path(run.info["data"]["path"]).name),
         )
+    wide_console().print(table)
+
+
+def print_class_report(run: Run) -> None:
+    """Precision, recall and F1 of the classes, where the run has them and they are few."""
+    from visionkit.evaluation.class_report import AVERAGES, read_report
+
+    rows = read_report(run.path)
+    if not 0 < len(rows) - len(AVERAGES) <= MOST_CLASSES:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("class", overflow="fold")
+    for name in ("precision", "recall", "F1", "images"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        style = "dim" if row.name in AVERAGES else None
+        figures = (f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}", f"{row.support:,}")
+        table.add_row(escape(row.name), *figures, style=style)
     wide_console().print(table)
 
 
@@ -81,6 +100,14 @@ def print_data_sets(root: Path) -> None:
 def headline(run: Run) -> float:
     """The figure that runs of this task are compared by; -1 where there is none yet."""
     return run.metrics.get(str(run.info["headline"]), -1.0)
+
+
+def _rank(run: Run) -> float:
+    """What runs of a task are sorted by: the better the headline, the lower."""
+    figure = headline(run)
+    if figure < 0:
+        return inf
+    return figure if run.info.get("headline_lower_is_better") else -figure
 
 
 def wide_console() -> Console:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visionkit.data.points import image_sizes, visible_windows
 from visionkit.data.problems import refuse, skipping
 from visionkit.data.skipping import read_skip_list
 from visionkit.data.splits import Splits, relative_name
@@ -19,6 +20,7 @@ from visionkit.settings import TrainSettings
 from visionkit.sources.base import Store
 from visionkit.sources.locate import is_synthetic
 from visionkit.tasks import Task, get_task
+from visionkit.tasks.options import check_options
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
 class Dataset:
     """The images and targets of one recipe, as its DataBlock finds them, without what the user skips.
 
-    `images[i]` belongs to `targets[i]`: a label, a list of tags or the path of a mask, and to `items[i]`,
-    which the DataBlock makes both from. `train` and `valid` are indices; a split may leave images out.
+    `images[i]` belongs to `targets[i]`: a label, a list of tags, the path of a mask or a list of points, and
+    to `items[i]`, which the DataBlock makes both from. `train` and `valid` are indices; a split may leave
+    images out.
     """
 
     recipe: Recipe
@@ -42,6 +45,8 @@ class Dataset:
     train: list[int]
     valid: list[int]
     skipped: frozenset[Path] = frozenset()
+    memory: Path | None = None
+    """The file that remembers what was seen of images and masks."""
 
     @classmethod
     def open(cls, recipe: Recipe, settings: TrainSettings, path: Path, store: Store | None = None) -> Dataset:
@@ -53,8 +58,11 @@ class Dataset:
         from visionkit.checks.training import check_for_training
 
         dataset = cls.find(recipe, settings, path)
-        check_for_training(dataset, store or Store())
-        return dataset
+        store = store or Store()
+        check_for_training(dataset, store)
+        if dataset.recipe.remark is not None and (remark := dataset.recipe.remark(dataset)):
+            store.progress.note(remark)
+        return replace(dataset, memory=store.memory)
 
     @classmethod
     def find(cls, recipe: Recipe, settings: TrainSettings, path: Path) -> Dataset:
@@ -62,10 +70,12 @@ class Dataset:
 
         Raises:
             DataError: something is missing or contradicts itself; the message names the first file or row.
+            UsageError: an option that does not go with the task.
         """
         skipped = read_skip_list(settings.skip, path) if settings.skip is not None else frozenset()
         with skipping(skipped):
             recipe = recipe.at(path, settings)
+            check_options(settings, recipe.task)
             block = recipe.datablock(path, settings)
             found: Any = block.get_items(path) if block.get_items else path
             rows = [found.iloc[index] for index in range(len(found))] if _is_table(found) else list(found)
@@ -108,17 +118,22 @@ class Dataset:
         from fastai.torch_core import default_device
 
         from visionkit.training.hardware import resolve_workers
+        from visionkit.training.sampling import weighted_loading
 
         settings = self.settings.replaced(size=size)
         device = default_device() if device is None else device
+        weighted = weighted_loading(self) if settings.weighted_sampling else {}
         dls = self.block(settings).dataloaders(
             self.path,
             path=self.path,
             bs=min(settings.bs, len(self.train)),
             num_workers=resolve_workers(settings.workers, device),
             device=device,
+            **weighted,
         )
-        dls.settings, dls.recipe = settings, self.recipe
+        dls.settings, dls.recipe, dls.origin = settings, self.recipe, self
+        if self.recipe.task == "keypoints":
+            dls.windows = visible_windows(dls, image_sizes(self.images[index] for index in self.valid))
         return dls
 
     def fingerprint(self) -> str:
@@ -134,8 +149,10 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     def class_counts(self, part: list[int] | None = None) -> Counter[str]:
-        """How many images each label or tag has, among the indices `part` or all; empty for masks."""
-        if self.recipe.task == "segmentation":
+        """How many images each label or tag has, among the indices `part` or all; empty for masks and
+        points.
+        """
+        if self.recipe.task in ("segmentation", "keypoints"):
             return Counter()
         targets = self.targets if part is None else [self.targets[index] for index in part]
         labels = targets if self.recipe.task == "single-label" else [tag for tags in targets for tag in tags]

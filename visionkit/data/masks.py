@@ -1,8 +1,9 @@
-"""Segmentation masks: codes, reading index masks without harm, and fastai's block for them."""
+"""Segmentation masks: codes, reading masks without harm, and fastai's block for them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,22 +53,55 @@ def read_mask(path: Path) -> np.ndarray:
     Raises:
         DataError: the file does not decode, or is no index mask.
     """
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            values = np.asarray(image) if mode in INDEX_MODES else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: the mask does not decode ({error}).") from error
+    with _decoding(path), Image.open(path) as image:
+        mode = image.mode
+        values = np.asarray(image) if mode in INDEX_MODES else None
     if values is None:
         raise DataError(
             f"{path}: the mask is a picture in mode {mode}; an index mask is needed, one channel (mode L "
             "or a palette) whose values are line numbers of codes.txt, from 0."
         )
+    return _bytes(values, path)
+
+
+def read_pixels(path: Path, palette_colours: bool) -> tuple[np.ndarray, bool]:
+    """The pixels of a mask of any kind, height x width, and whether they are colours.
+
+    Values are uint8, colours are int32 as 0xRRGGBB. A picture in RGB whose pixels are all grey has values,
+    unless `palette_colours`, which also has palette images give their colours instead of their indices.
+
+    Raises:
+        DataError: the file does not decode, or holds values of more than a byte.
+    """
+    with _decoding(path), Image.open(path) as image:
+        if image.mode in INDEX_MODES and not (palette_colours and image.mode == "P"):
+            values = np.asarray(image)
+            rgb = None
+        else:
+            rgb = np.asarray(image.convert("RGB"))
+    if rgb is None:
+        return _bytes(values, path), False
+    if not palette_colours and (rgb == rgb[..., :1]).all():
+        return rgb[..., 0], False
+    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
+    return red << 16 | green << 8 | blue, True
+
+
+def _bytes(values: np.ndarray, path: Path) -> np.ndarray:
     if values.max() > 255 or values.min() < 0:
         raise DataError(
             f"{path}: the mask holds the value {int(values.max())}; at most 256 codes can be told apart."
         )
     return values.astype(np.uint8)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Raise `DataError` for what Pillow raises on files that do not decode."""
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: the mask does not decode ({error}).") from error
 
 
 def open_mask(path: Path) -> Any:
@@ -77,14 +111,19 @@ def open_mask(path: Path) -> Any:
     return PILMask.create(read_mask(path))
 
 
-def IndexMaskBlock(codes: Sequence[str]) -> TransformBlock:
-    """Fastai's `MaskBlock` for index masks, palette images among them."""
+def IndexMaskBlock(codes: Sequence[str], opened: Callable[[Path], Any] = open_mask) -> TransformBlock:
+    """Fastai's `MaskBlock` for index masks, palette images among them.
+
+    Args:
+        codes: their names.
+        opened: makes fastai's `PILMask` from a file; a `MaskReader` where pixels are to be translated.
+    """
     from fastai.data.block import TransformBlock
     from fastai.data.transforms import IntToFloatTensor
     from fastai.vision.core import AddMaskCodes
 
     return TransformBlock(
-        type_tfms=open_mask, item_tfms=AddMaskCodes(codes=list(codes)), batch_tfms=IntToFloatTensor
+        type_tfms=opened, item_tfms=AddMaskCodes(codes=list(codes)), batch_tfms=IntToFloatTensor
     )
 
 

@@ -31,7 +31,7 @@ def split_images(
     Args:
         settings: `split`, `group_by`, `folds`, `fold`, `valid_pct` and `seed` are read.
         images: the files.
-        targets: for each image its label, its list of tags, or the path of its mask.
+        targets: for each image its label, its list of tags, the path of its mask, or its points.
         folder: the data set's folder, which names in lists are relative to.
         own: the recipe's own split.
 
@@ -92,6 +92,8 @@ def _labels(targets: Sequence[Any], kind: str) -> np.ndarray:
     first = targets[0]
     if isinstance(first, Path):
         raise UsageError(f"--split {kind}: masks have no label to go by. Take random, or --group-by.")
+    if np.ndim(first) == 2 and not isinstance(first, str):
+        raise UsageError(f"--split {kind}: points are no label to go by. Take random, or --group-by.")
     if isinstance(first, (list, tuple)):
         vocab = {tag: column for column, tag in enumerate(sorted({tag for tags in targets for tag in tags}))}
         table = np.zeros((len(targets), len(vocab)), dtype=bool)

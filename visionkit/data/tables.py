@@ -65,11 +65,12 @@ class _Malformed(DataError):
     """A row that cannot be divided into values, with this separator at least."""
 
 
-def open_table(file: Path, columns: tuple[str, ...]) -> Table:
+def open_table(file: Path, columns: tuple[str, ...], separator: str | None = None) -> Table:
     """The table in `file`, by its header: the first row that is not blank, with these `columns` and others.
 
     It is in UTF-8, or in UTF-16 with a byte order mark. Values are separated by commas, semicolons or tabs,
-    whichever the header's columns are found with, or by what Excel's first line `sep=;` says.
+    whichever the header's columns are found with, or by what Excel's first line `sep=;` says; or by
+    `separator`, where it is given.
 
     Raises:
         DataError: there is no such file, it is no CSV file or in another encoding, or its header lacks one of
@@ -78,7 +79,7 @@ def open_table(file: Path, columns: tuple[str, ...]) -> Table:
     if not os.path.isfile(file):  # unlike Path.is_file, raises nothing where the folder may not be read
         raise DataError(f"{file}: there is no such file; it holds the images' tags.")
     encoding = _encoding(file)
-    announced = _announced_separator(file, encoding)
+    announced = separator or _announced_separator(file, encoding)
     found: list[Table] = []
     faults: list[DataError] = []
     for separator in [announced] if announced else SEPARATORS:
@@ -103,6 +104,33 @@ def open_table(file: Path, columns: tuple[str, ...]) -> Table:
             count = table.columns.count(column)
             raise DataError(f"{file}: there are {count} columns {column!r}. Keep one of them.")
     return table
+
+
+def headerless_table(file: Path, columns: tuple[str, ...]) -> Table:
+    """The table in `file`, which has no header: all its rows have the values of `columns`, in this order.
+
+    Encodings and separators are those of `open_table`; the separator is the one that divides the first row
+    into as many values as there are columns, a comma where none does.
+
+    Raises:
+        DataError: there is no such file, it is empty, no CSV file, or in another encoding.
+    """
+    if not os.path.isfile(file):
+        raise DataError(f"{file}: there is no such file; it holds the images' labels.")
+    encoding = _encoding(file)
+    announced = _announced_separator(file, encoding)
+    tried = [announced] if announced else list(SEPARATORS)
+    for separator in tried:
+        try:
+            with closing(_records(file, encoding, separator)) as records:
+                first = next(records, None)
+        except _Malformed:
+            continue  # with another separator; if it is none of them, reading the rows tells
+        if first is None:
+            raise DataError(f"{file}: not a CSV file (it is empty).")
+        if len(first[1]) == len(columns):
+            return Table(file, list(columns), separator, 0, encoding)
+    return Table(file, list(columns), tried[0], 0, encoding)
 
 
 def separator_name(separator: str) -> str:

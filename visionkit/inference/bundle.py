@@ -39,6 +39,7 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     arch = find_architecture(settings.arch)
     mean, std = arch.normalization
+    vocab = dataset.task.vocab(learn.dls)
     description: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "recipe": dataset.recipe.name,
@@ -47,7 +48,8 @@ def write_bundle(
         "arch": arch.name,
         "library": arch.library,
         "network": "unet" if dataset.recipe.task == "segmentation" else "classifier",
-        "vocab": dataset.task.vocab(learn.dls),
+        "vocab": vocab,
+        "n_out": dataset.task.outputs(vocab),
         "input_size": list(learn.dls.valid.one_batch()[0].shape[-2:]),
         "item_resize": _item_resize(learn),
         "mean": list(mean),

@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from visionkit.errors import UsageError, nearest
 from visionkit.models.bodies import feature_body
+from visionkit.models.small_vgg import SmallVgg
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+OWN: dict[str, Callable[[], nn.Module]] = {"small_vgg": SmallVgg}
+"""visionkit's own networks, which train from scratch: there are no weights for them."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,12 @@ class Architecture:
     """A network that can be built without weights, and cut down to its body."""
 
     name: str
-    library: Literal["torchvision", "timm"]
+    library: Literal["torchvision", "timm", "visionkit"]
 
     def build(self) -> nn.Module:
         """The whole network, with its ImageNet head and random weights."""
+        if self.library == "visionkit":
+            return OWN[self.name]()
         if self.library == "timm":
             import timm
 
@@ -92,13 +97,23 @@ class Architecture:
 
             config = timm.get_pretrained_cfg(self.name)
             return tuple(config.mean), tuple(config.std)
+        if self.library == "visionkit":
+            return IMAGENET_MEAN, IMAGENET_STD
         transforms = torchvision.models.get_model_weights(self.name).DEFAULT.transforms()
         return tuple(transforms.mean), tuple(transforms.std)
 
     def pretrained_state(self) -> dict[str, Tensor]:
         """The best ImageNet weights that the library offers, downloaded or from its cache. Raises OSError
         offline.
+
+        Raises:
+            UsageError: there are none for this network.
         """
+        if self.library == "visionkit":
+            raise UsageError(
+                f"--arch {self.name}: there are no pretrained weights for it. Train it from scratch, with "
+                "--no-pretrained."
+            )
         if self.library == "timm":
             import timm
 
@@ -111,7 +126,7 @@ class Architecture:
 
 def architecture_names() -> list[str]:
     """Every name that `find_architecture` takes, torchvision's first."""
-    names = torchvision.models.list_models(module=torchvision.models)
+    names = [*torchvision.models.list_models(module=torchvision.models), *OWN]
     if find_spec("timm"):
         import timm
 
@@ -127,6 +142,8 @@ def find_architecture(name: str) -> Architecture:
     """
     if name in torchvision.models.list_models(module=torchvision.models):
         return Architecture(name, "torchvision")
+    if name in OWN:
+        return Architecture(name, "visionkit")
     names = architecture_names()
     if name in names:
         return Architecture(name, "timm")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from visionkit.evaluation.class_report import class_report
 from visionkit.evaluation.predictions import Predictions
 from visionkit.reporting.sheets import Tile, sheet, thumbnail, wrapped
 from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, new_figure, plot_style
@@ -13,6 +16,9 @@ from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, new_figure, plot_
 EXAMPLES = 12
 MATRIX_LIMIT = 40
 """With more classes a confusion matrix cannot be read; the most frequent confusions are listed instead."""
+
+MOST_CLASSES = 60
+"""Of more classes only those that are told worst are drawn."""
 
 
 def confusion(predictions: Predictions) -> Figure:
@@ -73,22 +79,34 @@ def per_tag(predictions: Predictions, threshold: float) -> Figure:
         predictions.targets.astype(int), guesses, beta=2, zero_division=0
     )
     order = np.argsort(-support)
+    names = [f"{predictions.vocab[index]} ({support[index]})" for index in order]
+    title = f"{predictions.name}: per tag at threshold {threshold:g} (images that have it)"
+    return _bars(names, {"precision": precision[order], "recall": recall[order], "F2": f2[order]}, title)
+
+
+def per_class(predictions: Predictions) -> Figure:
+    """Precision, recall and F1 of every class, the lowest F1 first, with the number of its images."""
+    rows = sorted(class_report(predictions)[: len(predictions.vocab)], key=lambda row: row.f1)
+    shown = rows[:MOST_CLASSES]
+    title = f"{predictions.name}: per class (images of it)"
+    if len(shown) < len(rows):
+        title = f"{predictions.name}: the {len(shown)} of {len(rows)} classes with the lowest F1"
+    columns = [np.array([row[place] for row in shown]) for place in (1, 2, 3)]
+    names = [f"{row.name} ({row.support})" for row in shown]
+    return _bars(names, dict(zip(("precision", "recall", "F1"), columns)), title)
+
+
+def _bars(names: Sequence[str], columns: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Three bars from 0 to 1 for each name."""
     with plot_style():
-        figure = new_figure(8, 1.8 + 0.42 * len(order))
+        figure = new_figure(8, 1.8 + 0.42 * len(names))
         axes = figure.add_subplot()
-        rows = np.arange(len(order))
-        for shift, values, label, color in (
-            (-0.27, precision, "precision", 0),
-            (0, recall, "recall", 1),
-            (0.27, f2, "F2", 2),
-        ):
-            axes.barh(rows + shift, values[order], height=0.25, label=label, color=OKABE_ITO[color])
-        names = [f"{predictions.vocab[index]} ({support[index]})" for index in order]
+        rows = np.arange(len(names))
+        for color, (shift, (label, values)) in enumerate(zip((-0.27, 0, 0.27), columns.items())):
+            axes.barh(rows + shift, values, height=0.25, label=label, color=OKABE_ITO[color])
         axes.set_yticks(rows, names, parse_math=False)
         axes.invert_yaxis()
-        axes.set(
-            title=f"{predictions.name}: per tag at threshold {threshold:g} (images that have it)", xlim=(0, 1)
-        )
+        axes.set(title=title, xlim=(0, 1))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3)
     return figure
 

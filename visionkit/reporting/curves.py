@@ -64,6 +64,8 @@ def metrics(run: Run) -> Figure:
     history = run.history
     names = [name for name in history[0] if name not in FIXED_COLUMNS]
     epochs = np.arange(1, len(history) + 1)
+    highest = max(float(row[name]) for row in history for name in names)
+    top = 1.02 if not highest > 1 else 1.05 * highest  # errors in pixels are no shares
     with plot_style():
         figure = new_figure(8, 4.5)
         axes = figure.add_subplot()
@@ -71,7 +73,7 @@ def metrics(run: Run) -> Figure:
             values = [float(row[name]) for row in history]
             axes.plot(epochs, values, marker="o", label=f"{name}, last {values[-1]:.4f}")
         axes.set(
-            title=f"Validation metrics of {run.name}", xlabel="epochs", ylabel="metric", ylim=(-0.02, 1.02)
+            title=f"Validation metrics of {run.name}", xlabel="epochs", ylabel="metric", ylim=(-0.02, top)
         )
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionkit.atomic import write_atomically
 from visionkit.errors import VisionkitError
 from visionkit.reporting import curves
+from visionkit.reporting.extra import extra_plots
 from visionkit.reporting.style import save_figure
 from visionkit.runs import Run
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
+    from matplotlib.figure import Figure
 
     from visionkit.data.dataset import Dataset
     from visionkit.sources.base import Store
@@ -37,15 +40,24 @@ def plot_run(
     """
     if not run.history:
         raise VisionkitError(f"{run.path}: no epoch is finished, so there is nothing to plot.")
-    figures = {"losses": curves.losses(run), "schedule": curves.schedule(run), "metrics": curves.metrics(run)}
+    figures: dict[str, Figure | str] = {
+        "losses": curves.losses(run),
+        "schedule": curves.schedule(run),
+        "metrics": curves.metrics(run),
+    }
     if learn is None and (run.path / "model").is_dir():
         from visionkit.training.restore import restore
 
         learn, dataset = restore(run, store=store)
     if learn is not None and dataset is not None:
         figures |= dataset.task.evaluation_plots(learn, dataset, dataset.settings)
+        figures |= extra_plots(learn, dataset)
     files = []
     for name, figure in figures.items():
+        if isinstance(figure, str):  # a table
+            files.append(run.path / f"{name}.csv")
+            write_atomically(files[-1], figure)
+            continue
         files.append(run.path / "plots" / f"{name}.png")
         save_figure(figure, files[-1], bool(run.info.get("synthetic")))
     return files

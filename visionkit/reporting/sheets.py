@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image, ImageOps
 
-from visionkit.reporting.style import class_colors, new_figure, plot_style
+from visionkit.reporting.style import OKABE_ITO, class_colors, new_figure, plot_style
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -24,12 +25,22 @@ THUMBNAIL = 256
 
 
 @dataclass(frozen=True)
+class Ring:
+    """A ring around a point: `x` and `y` in pixels from the upper left corner of the picture, its colour."""
+
+    x: float
+    y: float
+    color: str
+
+
+@dataclass(frozen=True)
 class Tile:
-    """A picture (height x width x 3, 0 to 1 or 0 to 255), its caption and the caption's colour."""
+    """A picture (height x width x 3, 0 to 1 or 0 to 255), its caption, the caption's colour, and rings."""
 
     image: np.ndarray
     caption: str = ""
     color: str = "black"
+    rings: Sequence[Ring] = ()
 
 
 def sheet(
@@ -50,6 +61,7 @@ def sheet(
         )
         for axes, tile in zip(figure.subplots(rows, columns, squeeze=False).flat, tiles):
             axes.imshow(tile.image)
+            _draw_rings(axes, tile.rings)
             axes.set_title(tile.caption, fontsize=9, color=tile.color, loc="center", parse_math=False)
         for axes in figure.axes:
             axes.axis("off")
@@ -62,11 +74,21 @@ def sheet(
     return figure
 
 
-def thumbnail(path: Path) -> np.ndarray:
-    """The image at `path`, upright, at most 256 pixels a side, as RGB of 0 to 255."""
+def _draw_rings(axes: Axes, rings: Sequence[Ring]) -> None:
+    """Rings with a white rim, which are seen on any picture; points outside of it are left out."""
+    if rings:
+        axes.autoscale(False)
+    for ring in rings:
+        place = ([ring.x - 0.5], [ring.y - 0.5])  # matplotlib counts from the middle of the first pixel
+        for color, width in (("white", 3.5), (ring.color, 1.8)):
+            axes.plot(*place, "o", markersize=9, fillstyle="none", color=color, markeredgewidth=width)
+
+
+def thumbnail(path: Path, upright: bool = True) -> np.ndarray:
+    """The image at `path`, at most 256 pixels a side, as RGB of 0 to 255: `upright`, or as it is stored."""
     with Image.open(path) as opened:
         opened.draft("RGB", (THUMBNAIL, THUMBNAIL))
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+        image = (ImageOps.exif_transpose(opened) if upright else opened).convert("RGB")
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(image)
 
@@ -77,7 +99,7 @@ def overlay(image: np.ndarray, mask: np.ndarray, colors: np.ndarray, opacity: fl
 
 
 def example_sheet(dls: DataLoaders, task: Task, title: str, count: int = 12) -> Figure:
-    """Training images as the network sees them, augmented, with label, tags or mask."""
+    """Training images as the network sees them, augmented, with label, tags, mask or points."""
     vocab = task.vocab(dls)
     images: list[np.ndarray] = []
     targets: list[Any] = []
@@ -92,7 +114,17 @@ def example_sheet(dls: DataLoaders, task: Task, title: str, count: int = 12) -> 
         used = np.unique(np.stack([target for _, target in chosen]))
         tiles = [Tile(overlay(image, target.astype(int), colors)) for image, target in chosen]
         return sheet(tiles, title, legend=[(vocab[code], colors[code]) for code in used])
+    if task.name == "keypoints":
+        named = [(name, OKABE_ITO[place % len(OKABE_ITO)]) for place, name in enumerate(vocab)]
+        tiles = [Tile(image, rings=_seen_rings(image, target, named)) for image, target in chosen]
+        return sheet(tiles, title, legend=named)
     return sheet([Tile(image, wrapped(task.title(target, vocab))) for image, target in chosen], title)
+
+
+def _seen_rings(image: np.ndarray, points: np.ndarray, named: Sequence[tuple[str, str]]) -> list[Ring]:
+    """Rings for points that are given from -1 to 1 over `image`."""
+    places = (points + 1) / 2 * (image.shape[1], image.shape[0])
+    return [Ring(float(x), float(y), color) for (x, y), (_, color) in zip(places, named)]
 
 
 def wrapped(text: str, width: int = 26) -> str:

@@ -1,4 +1,4 @@
-"""What differs between single-label, multi-label and segmentation: one class each, with the same hooks."""
+"""What differs between kinds of prediction: one class each, with the same hooks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _TASKS = {
     "single-label": ("visionkit.tasks.single_label", "SingleLabel"),
     "multi-label": ("visionkit.tasks.multi_label", "MultiLabel"),
     "segmentation": ("visionkit.tasks.segmentation", "Segmentation"),
+    "keypoints": ("visionkit.tasks.keypoints", "Keypoints"),
 }
 
 __all__ = ["Task", "get_task"]

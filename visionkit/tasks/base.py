@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -22,18 +22,28 @@ class Task(ABC):
 
     name: ClassVar[str]
     headline: ClassVar[str]
-    """The metric that runs are compared by; higher is better."""
+    """The metric that runs are compared by."""
+    headline_lower_is_better: ClassVar[bool] = False
+    """Whether it is an error; else higher is better."""
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027  (not every task has something to refuse)
         """Raise `DataError` where the labels of `dataset` cannot be trained on."""
 
     @abstractmethod
     def vocab(self, dls: DataLoaders) -> list[str]:
-        """Class, tag or code names, in the order of the network's outputs."""
+        """Names of classes, tags, codes or points, in the order of the network's outputs."""
+
+    def outputs(self, vocab: Sequence[str]) -> int:
+        """How many outputs the network has, for each pixel where the task is about pixels."""
+        return len(vocab)
 
     @abstractmethod
-    def loss(self, settings: TrainSettings, vocab: Sequence[str]) -> Any:
-        """Fastai's loss for logits, which also knows activation and decoding."""
+    def loss(self, settings: TrainSettings, vocab: Sequence[str], weights: Tensor | None = None) -> Any:
+        """Fastai's loss for logits, which also knows activation and decoding.
+
+        `weights` are those of the classes, in the order of `vocab`; `visionkit.tasks.options` says which
+        tasks take them.
+        """
 
     @abstractmethod
     def metrics(self, settings: TrainSettings, vocab: Sequence[str]) -> list[Metric]:
@@ -47,16 +57,16 @@ class Task(ABC):
 
     @abstractmethod
     def predicted(self, activations: Tensor, settings: TrainSettings) -> Tensor:
-        """The decision for activations (probabilities): class indices, 0/1 tags or mask codes."""
+        """The decision for activations (probabilities): class indices, 0/1 tags, mask codes, or points."""
 
     @abstractmethod
     def title(self, target: Any, vocab: Sequence[str]) -> str:
         """What stands over an image whose target (as the DataLoaders give it) is `target`; empty for
-        masks.
+        masks and points.
         """
 
     @abstractmethod
     def evaluation_plots(
         self, learn: Learner, dataset: Dataset, settings: TrainSettings
-    ) -> dict[str, Figure]:
-        """Plots of the predictions on the validation set: file stem -> figure."""
+    ) -> Mapping[str, Figure | str]:
+        """Plots of the predictions on the validation set, and tables as CSV text: file stem -> either."""

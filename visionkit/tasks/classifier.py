@@ -1,4 +1,4 @@
-"""The Learner of single- and multi-label classification: a body with fastai's head."""
+"""The Learner of single- and multi-label classification and of keypoints: a body with fastai's head."""
 
 from __future__ import annotations
 
@@ -27,24 +27,29 @@ def classifier_learner(
     report: Callable[[LoadReport], None],
     dropout: float = 0.5,
     sizes: tuple[int, ...] = (),
+    n_out: int | None = None,
     **kwargs: Any,
 ) -> Learner:
     """Fastai's `vision_learner` on the body of `arch`, frozen where it starts from `state`.
 
     Args:
-        dls: DataLoaders with a vocabulary.
+        dls: DataLoaders, with a vocabulary where `n_out` is None.
         arch: the body's architecture.
         state: weights of the whole network; without them the body is random and nothing is frozen.
         report: called with what of `state` fitted.
         dropout: before the head's last layer; half of it before the one above.
         sizes: the sizes that will be trained at, in pixels.
+        n_out: how many outputs the head has; one for each name in the vocabulary where None.
         kwargs: passed on to `vision_learner`.
 
     Raises:
         UsageError: a vision transformer cannot take one of `sizes`.
     """
+    n_out = len(dls.vocab) if n_out is None else n_out
     if arch.library == "timm":
-        learn = vision_learner(dls, arch.name, pretrained=False, normalize=False, ps=dropout, **kwargs)
+        learn = vision_learner(
+            dls, arch.name, n_out=n_out, pretrained=False, normalize=False, ps=dropout, **kwargs
+        )
         if state is not None:
             report(load_fitting(learn.model[0].model, state))
             learn.freeze()
@@ -58,14 +63,11 @@ def classifier_learner(
         )
     if state is not None:
         report(load_fitting(model, state))
-    head = (
-        create_head(model.hidden_dim, len(dls.vocab), ps=dropout)
-        if isinstance(model, VisionTransformer)
-        else None
-    )
+    head = create_head(model.hidden_dim, n_out, ps=dropout) if isinstance(model, VisionTransformer) else None
     return vision_learner(
         dls,
         lambda pretrained: model,
+        n_out=n_out,
         pretrained=state is not None,
         normalize=False,
         cut=arch.body,

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastai.learner import AvgMetric, Learner, Metric
-from fastai.losses import BCEWithLogitsLossFlat
 from fastai.metrics import FBetaMulti, accuracy_multi
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from visionkit.errors import DataError
 from visionkit.settings import MultiLabelSettings
 from visionkit.tasks.base import Task
 from visionkit.tasks.classifier import classifier_learner
+from visionkit.training.losses import tag_loss
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -40,8 +40,8 @@ class MultiLabel(Task):
     def vocab(self, dls: DataLoaders) -> list[str]:
         return [str(name) for name in dls.vocab]
 
-    def loss(self, settings: TrainSettings, vocab: Sequence[str]) -> Any:
-        return BCEWithLogitsLossFlat(thresh=self._threshold(settings))
+    def loss(self, settings: TrainSettings, vocab: Sequence[str], weights: Tensor | None = None) -> Any:
+        return tag_loss(settings, self._threshold(settings), weights)
 
     def metrics(self, settings: TrainSettings, vocab: Sequence[str]) -> list[Metric]:
         threshold = self._threshold(settings)

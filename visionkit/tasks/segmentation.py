@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastai.learner import Learner, Metric
-from fastai.losses import CrossEntropyLossFlat
 from fastai.vision.learner import unet_learner
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
@@ -15,6 +14,7 @@ from visionkit.data.masks import void_index
 from visionkit.evaluation.metrics import TorchMetric
 from visionkit.models.weights import load_fitting
 from visionkit.tasks.base import Task
+from visionkit.training.losses import mask_loss
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -34,9 +34,8 @@ class Segmentation(Task):
     def vocab(self, dls: DataLoaders) -> list[str]:
         return mask_codes(dls.train.after_item)
 
-    def loss(self, settings: TrainSettings, vocab: Sequence[str]) -> Any:
-        void = void_index(vocab)
-        return CrossEntropyLossFlat(axis=1, ignore_index=-100 if void is None else void)
+    def loss(self, settings: TrainSettings, vocab: Sequence[str], weights: Tensor | None = None) -> Any:
+        return mask_loss(settings, len(vocab), void_index(vocab), weights)
 
     def metrics(self, settings: TrainSettings, vocab: Sequence[str]) -> list[Metric]:
         options: dict[str, Any] = {"num_classes": len(vocab), "ignore_index": void_index(vocab)}

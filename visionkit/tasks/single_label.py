@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastai.learner import AvgMetric, Learner, Metric
-from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy, error_rate
 from torch import Tensor
 
 from visionkit.errors import DataError
 from visionkit.tasks.base import Task
 from visionkit.tasks.classifier import classifier_learner
+from visionkit.training.losses import label_loss
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -49,8 +49,8 @@ class SingleLabel(Task):
     def vocab(self, dls: DataLoaders) -> list[str]:
         return [str(name) for name in dls.vocab]
 
-    def loss(self, settings: TrainSettings, vocab: Sequence[str]) -> Any:
-        return CrossEntropyLossFlat()
+    def loss(self, settings: TrainSettings, vocab: Sequence[str], weights: Tensor | None = None) -> Any:
+        return label_loss(settings, weights)
 
     def metrics(self, settings: TrainSettings, vocab: Sequence[str]) -> list[Metric]:
         return [AvgMetric(accuracy), AvgMetric(error_rate)]
@@ -70,12 +70,15 @@ class SingleLabel(Task):
 
     def evaluation_plots(
         self, learn: Learner, dataset: Dataset, settings: TrainSettings
-    ) -> dict[str, Figure]:
+    ) -> dict[str, Figure | str]:
+        from visionkit.evaluation.class_report import class_report, report_csv
         from visionkit.evaluation.predictions import predict_validation
         from visionkit.reporting import classification
 
         predictions = predict_validation(learn, dataset, self.vocab(learn.dls))
         return {
+            "report": report_csv(class_report(predictions)),
+            "per_class": classification.per_class(predictions),
             "confusion": classification.confusion(predictions),
             "examples": classification.label_examples(predictions, worst=False),
             "worst": classification.label_examples(predictions, worst=True),

@@ -15,7 +15,11 @@ from visionkit.errors import UsageError
 from visionkit.models.architectures import find_architecture
 from visionkit.models.weights import LoadReport, starting_state
 from visionkit.tasks import get_task
+from visionkit.tasks.options import check_options
+from visionkit.training.averaging import averaging_callbacks
+from visionkit.training.class_weights import class_weights
 from visionkit.training.hardware import precision_callbacks, resolve_precision
+from visionkit.training.mixing import mixing_callbacks
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -44,9 +48,11 @@ def build_learner(
         quiet: without fastai's own progress bars and table.
 
     Raises:
-        UsageError: unknown architecture, or weights that are no state dict.
+        UsageError: unknown architecture, weights that are no state dict, or an option of the loss that does
+            not go with the task.
         VisionkitError: weights that cannot be downloaded.
     """
+    check_options(settings, recipe.task)
     task = get_task(recipe.task)
     arch = find_architecture(settings.arch)
     state = None if random_weights else starting_state(arch, settings)
@@ -58,18 +64,25 @@ def build_learner(
         if report is not None:
             report(loaded)
 
+    weights = class_weights(getattr(dls, "origin", None), settings, vocab)
     precision = resolve_precision(settings.precision, dls.device)
     options: dict[str, Any] = {
-        "loss_func": task.loss(settings, vocab),
+        "loss_func": task.loss(
+            settings, vocab, None if weights is None else torch.tensor(list(weights.values()))
+        ),
         "metrics": task.metrics(settings, vocab),
         "wd": settings.wd,
         "path": Path.cwd(),
-        "cbs": precision_callbacks(precision, dls.device),
+        "cbs": [
+            *precision_callbacks(precision, dls.device),
+            *mixing_callbacks(settings.mixup, settings.cutmix),
+            *averaging_callbacks(settings.ema),
+        ],
     }
     learn: Learner = task.learner(dls, arch, settings, state=state, report=told, **options)
     if precision != "fp32":  # half-precision convolutions are faster with the channels innermost
         learn.model.to(memory_format=torch.channels_last)
-    learn.starts_pretrained = state is not None
+    learn.starts_pretrained, learn.class_weights = state is not None, weights
     if quiet:
         learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, ProgressCallback)])
     return learn

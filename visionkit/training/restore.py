@@ -16,6 +16,7 @@ from visionkit.progress import Silence
 from visionkit.registry import get_recipe
 from visionkit.runs import Run
 from visionkit.sources.base import Store
+from visionkit.training.class_weights import CLASS_WEIGHTS_FILE
 from visionkit.training.hardware import resolve_device
 from visionkit.training.learner import build_learner
 
@@ -34,10 +35,8 @@ def restore(run: Run, device: str = "auto", store: Store | None = None) -> tuple
     folder = Path(run.info["data"]["path"])
     if not folder.is_dir():
         raise VisionkitError(f"{folder}: the data set that {run.name} was trained on is no longer there.")
-    settings = recipe.settings.model_validate(run.info["settings"])
-    dataset = Dataset.open(
-        recipe, settings.replaced(**_recorded(run)), folder, store or Store(progress=Silence())
-    )
+    settings = recipe.settings.model_validate(run.info["settings"]).replaced(**_recorded(run))
+    dataset = Dataset.open(recipe, settings, folder, store or Store(progress=Silence()))
     if dataset.fingerprint() != run.info["data"]["fingerprint"]:
         raise VisionkitError(f"{folder}: the data set has changed since {run.name} was trained.")
     dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device))
@@ -48,10 +47,14 @@ def restore(run: Run, device: str = "auto", store: Store | None = None) -> tuple
 
 
 def _recorded(run: Run) -> dict[str, Any]:
-    """The settings that name the run's own split and list of skipped files, where it has them."""
+    """The settings that name the run's own split, list of skipped files and class weights, where it has
+    them.
+    """
     changes: dict[str, Any] = {}
     if (run.path / SPLIT_FILE).is_file():
         changes |= {"split": str(run.path / SPLIT_FILE), "group_by": "", "folds": None, "fold": 1}
     if (run.path / SKIP_FILE).is_file():
         changes["skip"] = run.path / SKIP_FILE
+    if (run.path / CLASS_WEIGHTS_FILE).is_file():
+        changes["class_weights"] = run.path / CLASS_WEIGHTS_FILE
     return changes

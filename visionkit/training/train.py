@@ -23,6 +23,9 @@ from visionkit.runs import Run, new_run_folder
 from visionkit.settings import TrainSettings
 from visionkit.sources import SYNTHETIC_NOTE, locate
 from visionkit.sources.base import Store
+from visionkit.tasks.options import described
+from visionkit.training.averaging import finish_averaging
+from visionkit.training.class_weights import CLASS_WEIGHTS_FILE, read_class_weights, write_class_weights
 from visionkit.training.hardware import (
     Autocast,
     device_name,
@@ -75,6 +78,8 @@ def train(
     device = resolve_device(settings.device)
     resolve_precision(settings.precision, device)  # wrong options are refused before anything is fetched
     find_architecture(settings.arch)
+    if isinstance(settings.class_weights, Path):
+        read_class_weights(settings.class_weights)
     store = store or Store(progress=reporter)
     place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
     dataset = Dataset.open(recipe, settings, place.folder, store)
@@ -98,6 +103,8 @@ def _train_dataset(
     run = Run.create(folder, _description(dataset, stages, device_name(device), precision))
     learn.path = run.path
     _record_split(run, dataset)
+    if learn.class_weights is not None:
+        write_class_weights(run.path / CLASS_WEIGHTS_FILE, learn.class_weights)
     try:
         with Interruption() as interruption:
             learn.add_cb(interruption)
@@ -133,7 +140,10 @@ def _train_stages(
     learn.add_cb(recording)
     for stage in stages:
         _train_stage(learn, dataset, stage, recording, reporter)
+    finish_averaging(learn)
     metrics = recording.epochs[-1].metrics
+    if dataset.recipe.scores is not None:
+        metrics = {**metrics, **dataset.recipe.scores(learn, dataset)}
     images_per_s = recording.trained_images / max(recording.training_seconds, 1e-9)
     run.update(metrics=metrics, images_per_s=round(images_per_s, 1))
     last = dataset.settings.replaced(size=stages[-1].size, then=())
@@ -180,6 +190,7 @@ def _announcement(
         ("recipe", f"{recipe.name}: {recipe.task}, {drawn}{recipe.dataset}"),
         ("data", f"{dataset.path}, {_counts(dataset)}"),
         ("network", f"{settings.arch}, {bodies[learn.starts_pretrained]}"),
+        *([("loss", options)] if (options := described(settings)) else []),
         *((f"stage {stage.number}", _stage_line(stage)) for stage in stages),
         ("device", f"{device}, {precision}"),
         ("loading", f"batches of {learn.dls.train.bs}, {workers} worker{'' if workers == 1 else 's'}"),
@@ -208,6 +219,7 @@ def _description(dataset: Dataset, stages: list[Stage], device: str, precision: 
         "recipe_file": recipe_file(dataset.recipe),
         "task": dataset.recipe.task,
         "headline": dataset.task.headline,
+        "headline_lower_is_better": dataset.task.headline_lower_is_better,
         "synthetic": dataset.synthetic,
         "settings": dataset.settings.model_dump(mode="json"),
         "data": {

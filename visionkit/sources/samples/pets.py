@@ -32,11 +32,12 @@ def draw(folder: Path, seed: int) -> None:
     images.mkdir()
     for kind, breed in enumerate(BREEDS):
         for number in range(1, PHOTOS_PER_BREED + 1):
-            photo = _photo(stream(seed, kind, number), breed)
-            photo.save(images / f"{breed.name}_{number}.jpg", quality=88)
+            drawn = photo(stream(seed, kind, number), breed)
+            drawn.save(images / f"{breed.name}_{number}.jpg", quality=88)
 
 
-def _photo(rng: np.random.Generator, breed: Breed) -> Image.Image:
+def photo(rng: np.random.Generator, breed: Breed) -> Image.Image:
+    """Draws one animal of the breed, in any colours, on a background that says nothing about it."""
     width, height = _size(rng)
     coat, backdrop = _colours(rng)
     pixels = _background(rng, height, width, backdrop)

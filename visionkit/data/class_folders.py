@@ -1,0 +1,219 @@
+"""Images in a folder for each class, with or without folders for training and validation above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from visionkit.data.images import image_names_below, scan_folder, skipped_names
+from visionkit.data.photos import PhotoSettings
+from visionkit.data.problems import refuse, skipping
+from visionkit.data.splits import Splits, relative_name
+from visionkit.data.splitting import TRAIN_FOLDERS
+from visionkit.errors import DataError, UsageError, listing
+from visionkit.settings import setting
+
+if TYPE_CHECKING:
+    from visionkit.data.dataset import Dataset
+
+TEST_FOLDERS = frozenset({"test", "testing"})
+ENLARGED = 3
+"""So many times larger than they are, images are worth a remark."""
+LOOKED_AT = 25
+
+
+class ClassFolderSettings(PhotoSettings):
+    """How class folders are divided."""
+
+    valid_folder: Annotated[
+        str,
+        setting(
+            "Which folder beside train validates: auto takes valid, val or validation, else test, as MNIST "
+            "and CIFAR are divided; random draws from train and leaves the others out.",
+            "Recipe",
+            "auto|random|NAME",
+            min_length=1,
+        ),
+    ] = "auto"
+
+
+class ClassFolders(NamedTuple):
+    """The labelled images of a folder.
+
+    Args:
+        labels: each image's class.
+        train: the folder of training images; None where classes lie directly in the data's folder.
+        valid: the folder of validation images; None where they are to be drawn.
+        left_out: folders that are neither.
+        empty: folders of classes without an image.
+    """
+
+    labels: dict[Path, str]
+    train: Path | None
+    valid: Path | None
+    left_out: list[Path]
+    empty: list[Path]
+
+
+def class_folders(root: Path, valid_folder: str = "auto") -> ClassFolders:
+    """The images below `root` with their classes.
+
+    The class of an image is the first folder on its way from the folder of its part (`train`, `valid`), or
+    from `root` where there are no parts; folders below it make no difference. Hidden folders are left out,
+    and a folder that holds nothing but one folder of folders stands for that.
+
+    Args:
+        root: the data set's folder.
+        valid_folder: as in `ClassFolderSettings`.
+
+    Raises:
+        UsageError: `valid_folder` is not there.
+        DataError: there are no class folders, or images lie outside of them.
+    """
+    root = _without_wrapping(root)
+    images, names = scan_folder(root)
+    folders = {name.lower(): root / name for name in names}
+    train = next((folders[name] for name in sorted(TRAIN_FOLDERS) if name in folders), None)
+    test = next((folders[name] for name in sorted(TEST_FOLDERS) if name in folders), None)
+    valid = _valid_folder(root, folders, valid_folder, train, test)
+    if train is None:
+        if images:
+            _refuse_loose(root, images)
+        if not names:
+            hint = "Put the images into a folder for each class." if images else ""
+            raise DataError(f"{root}: there are no folders of classes. {hint}".rstrip())
+        classes = [root / name for name in names if root / name != test]
+        left_out = [test] if test is not None else []
+    else:
+        parts = [part for part in (train, valid) if part is not None]
+        classes = [folder for part in parts for folder in _classes(part)]
+        left_out = [root / name for name in names if root / name not in parts]
+    labels: dict[Path, str] = {}
+    empty: list[Path] = []
+    for folder in classes:
+        inside = _images_in(folder)
+        labels.update(dict.fromkeys(inside, folder.name))
+        if not inside:
+            empty.append(folder)
+    return ClassFolders(labels, train, valid, left_out, empty)
+
+
+def validation_folder(folder: Path) -> Callable[[Sequence[Path]], Splits]:
+    """A fastai splitter: the images below `folder` validate."""
+
+    def split(images: Sequence[Path]) -> Splits:
+        held = [image.is_relative_to(folder) for image in images]
+        train = [index for index, validates in enumerate(held) if not validates]
+        return train, [index for index, validates in enumerate(held) if validates]
+
+    return split
+
+
+def describe_class_folders(dataset: Dataset) -> str:
+    """What was found, and whether the images are far smaller than the size that they are trained at."""
+    assert isinstance(dataset.settings, ClassFolderSettings)
+    with skipping(dataset.skipped):
+        found = class_folders(dataset.path, dataset.settings.valid_folder)
+    classes = f"{len(set(found.labels.values())):,} classes by folders"
+    if found.train is None:
+        parts = f"in {dataset.path.resolve().name}/; --valid-pct of them validate"
+    elif found.valid is None:
+        parts = f"in {found.train.name}/; --valid-pct of them validate"
+    else:
+        parts = f"in {found.train.name}/; {found.valid.name}/ validates"
+    if dataset.settings.split != "recipe":
+        parts = f"{parts.partition(';')[0]}; --split says what validates"
+    for what, folders in (("left out", found.left_out), ("without images", found.empty)):
+        if folders:
+            parts += f"; {what}: {listing([f'{relative_name(each, dataset.path)}/' for each in folders])}"
+    lines = [f"found      {classes} {parts}"]
+    if small := _too_small(dataset):
+        lines.append(small)
+    return "\n".join(lines)
+
+
+def _too_small(dataset: Dataset) -> str:
+    """Says so where the images are much smaller than the size of the last stage."""
+    from PIL import Image
+
+    chosen = dataset.images[:: max(1, len(dataset.images) // LOOKED_AT)]
+    sides = []
+    for image in chosen:
+        with Image.open(image) as opened:
+            sides.append(min(opened.size))
+    side, size = int(median(sides)), dataset.settings.sizes[-1]
+    enough = max(64, -(-side // 32) * 32)
+    if size < ENLARGED * side or size <= enough:
+        return ""
+    return (
+        f"note       the images have about {side} px, and {size} px enlarge them {size / side:.0f} times: "
+        f"--size {enough} would be {(size / enough) ** 2:.0f} times faster."
+    )
+
+
+def _without_wrapping(root: Path) -> Path:
+    """The folder that holds more than one folder, which archives may wrap into others."""
+    images, folders = scan_folder(root)
+    while not images and len(folders) == 1:
+        inside = root / folders[0]
+        inner_images, inner = scan_folder(inside)
+        if inner_images or not inner:
+            break
+        root, images, folders = inside, inner_images, inner
+    return root
+
+
+def _valid_folder(
+    root: Path, folders: dict[str, Path], wanted: str, train: Path | None, test: Path | None
+) -> Path | None:
+    there = next((folders[name] for name in ("valid", "val", "validation") if name in folders), None)
+    if train is None:
+        if there is not None:
+            raise DataError(
+                f"{there}: there is no folder train beside it. Name it so, or take --data {there}."
+            )
+        if wanted not in ("auto", "random"):
+            raise UsageError(
+                f"--valid-folder {wanted}: there is no folder train in {root} that it is beside."
+            )
+        return None
+    if wanted == "auto":
+        return there or test
+    if wanted == "random":
+        return None
+    if wanted.lower() not in folders or folders[wanted.lower()] == train:
+        others = listing(sorted(folder.name for folder in folders.values() if folder != train)) or "none"
+        raise UsageError(
+            f"--valid-folder {wanted}: there is no such folder beside {train}; others: {others}."
+        )
+    return folders[wanted.lower()]
+
+
+def _classes(part: Path) -> list[Path]:
+    images, names = scan_folder(part)
+    if images:
+        _refuse_loose(part, images)
+    return [part / name for name in names]
+
+
+def _refuse_loose(folder: Path, names: list[str]) -> None:
+    """Refuse images that lie in no class's folder: in one message, or one problem each where gathered."""
+    for name in names:
+        path = folder / name
+        try:
+            refuse("image without a class", f"{path}: it lies in no folder of a class. Move it.", path)
+        except DataError:
+            raise DataError(
+                f"{folder}: {len(names):,} images lie directly in it, in no folder of a class: "
+                f"{listing(names)}. Move them into a folder for each class."
+            ) from None
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The images in a class's folder, at any depth, without those that the user skips; none where empty."""
+    names, folders = scan_folder(folder)
+    skipped = skipped_names(folder)
+    names = sorted([*names, *image_names_below(folder, folders)])
+    return [folder / name for name in names if name not in skipped]

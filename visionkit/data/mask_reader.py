@@ -1,0 +1,100 @@
+"""From the pixels of a mask file to codes: by their values, or by their colours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from visionkit.data.masks import read_pixels
+from visionkit.errors import DataError
+
+if TYPE_CHECKING:
+    from fastai.data.block import DataBlock
+
+_GREY = 0x010101
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """Translates masks of any kind to codes; call it to have fastai's `PILMask`.
+
+    Args:
+        codes: the names of the codes, from 0.
+        values: the code of each value that index masks may hold.
+        colours: the code of each colour, 0xRRGGBB; None where masks hold values only.
+        source: what says which value or colour means what, for messages, such as "codes.txt".
+    """
+
+    codes: tuple[str, ...]
+    values: Mapping[int, int]
+    colours: Mapping[int, int] | None = None
+    source: str = "codes.txt"
+
+    def __call__(self, path: Path) -> Any:
+        from fastai.vision.core import PILMask
+
+        return PILMask.create(self.read(path))
+
+    def read(self, path: Path) -> np.ndarray:
+        """The codes of the mask at `path`: a uint8 array of height x width.
+
+        Palette images are read by their colours where there are `colours`. So are grey masks, if all of
+        their values are grey colours; otherwise by `values`.
+
+        Raises:
+            DataError: the file does not decode, or holds a value or colour that means nothing.
+        """
+        pixels, coloured = read_pixels(path, self.colours is not None)
+        if coloured and self.colours is None:
+            raise DataError(
+                f"{path}: the mask is a picture in colour, and {self.source} tells what values mean, not "
+                "colours. Name a CSV file with the columns name, r, g and b with --codes."
+            )
+        if self.colours is not None and not coloured:
+            greys = (np.unique(pixels).astype(int) * _GREY).tolist()
+            if all(grey in self.colours for grey in greys):
+                pixels, coloured = pixels.astype(np.int32) * _GREY, True
+        table = self.colours if coloured and self.colours is not None else self.values
+        keys = np.asarray(sorted(table), dtype=np.int32)
+        codes = np.asarray([table[int(key)] for key in keys], dtype=np.uint8)
+        places = np.minimum(np.searchsorted(keys, pixels), max(0, len(keys) - 1))
+        unknown = pixels[keys[places] != pixels] if table else pixels
+        if unknown.size:
+            raise DataError(self._unknown(path, unknown, coloured))
+        return codes[places]
+
+    @property
+    def key(self) -> str:
+        """Tells this translation from others."""
+        told = json.dumps([sorted(self.values.items()), sorted((self.colours or {}).items())])
+        return sha256(told.encode()).hexdigest()[:16]
+
+    def _unknown(self, path: Path, pixels: np.ndarray, coloured: bool) -> str:
+        found, counts = np.unique(pixels, return_counts=True)
+        most = int(counts.argmax())
+        kind = "colour" if coloured else "value"
+        name = colour_name(int(found[most])) if coloured else str(found[most])
+        more = f" (and {len(found) - 1:,} more {kind}s)" if len(found) > 1 else ""
+        advice = f"Add it there, correct the mask, or leave its pixels out with --ignore {name}."
+        if path.suffix.lower() in (".jpg", ".jpeg"):
+            advice = "JPEG changes pixels: save masks as PNG."
+        return f"{path}: the {kind} {name} ({counts[most]:,} pixels) is not in {self.source}{more}. {advice}"
+
+
+def colour_name(colour: int) -> str:
+    """0x80ff00 as "#80ff00"."""
+    return f"#{colour:06x}"
+
+
+def mask_reader(block: DataBlock) -> MaskReader | None:
+    """What translates the masks of `block`; None where they are read as they are."""
+    for transform in block.type_tfms[1]:
+        if isinstance(transform, MaskReader):
+            return transform
+    return None

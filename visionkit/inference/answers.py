@@ -1,0 +1,144 @@
+"""Answers as text: a table for people, JSON, or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from visionkit.errors import UsageError, VisionkitError
+from visionkit.inference.imagenet import Answer
+
+
+class AnswerWriter(Protocol):
+    """Writes answers to a stream one by one, so that there may be any number of them."""
+
+    def add(self, answer: Answer) -> None:
+        """Write one answer."""
+
+    def close(self) -> None:
+        """Write what stands behind the last."""
+
+
+class TableWriter:
+    """The image on a line of its own, under it a line for each class."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.begun = False
+
+    def add(self, answer: Answer) -> None:
+        lines = [] if self.begun else ["probability  class  label"]
+        self.begun = True
+        lines.append(visible(answer.image))
+        lines += [
+            f"{guess.probability:11.4f}  {guess.number:5}  {visible(guess.label)}" for guess in answer.top
+        ]
+        encoding = self.stream.encoding or "utf-8"
+        self.stream.write(
+            "".join(f"{line}\n" for line in lines).encode(encoding, "backslashreplace").decode(encoding)
+        )
+        self.stream.flush()
+
+    def close(self) -> None:
+        """Nothing stands behind a table."""
+
+
+class JsonWriter:
+    """An array with one object a line, in plain ASCII, so that every file name survives."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.begun = False
+
+    def add(self, answer: Answer) -> None:
+        self.stream.write((",\n" if self.begun else "[\n") + json.dumps(answer.as_json()))
+        self.stream.flush()
+        self.begun = True
+
+    def close(self) -> None:
+        self.stream.write("\n]\n" if self.begun else "[]\n")
+
+
+class JsonLinesWriter:
+    """One object a line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def add(self, answer: Answer) -> None:
+        self.stream.write(json.dumps(answer.as_json()) + "\n")
+
+    def close(self) -> None:
+        """Nothing stands behind the last line."""
+
+
+class CsvWriter:
+    """One row for each class of each image."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.rows = csv.writer(stream, lineterminator="\n")
+        self.rows.writerow(["image", "rank", "class", "label", "probability"])
+
+    def add(self, answer: Answer) -> None:
+        for rank, guess in enumerate(answer.top, start=1):
+            self.rows.writerow([answer.image, rank, guess.number, guess.label, f"{guess.probability:.6f}"])
+
+    def close(self) -> None:
+        """Nothing stands behind the last row."""
+
+
+_WRITERS: dict[str, type[CsvWriter] | type[JsonWriter] | type[JsonLinesWriter]] = {
+    ".csv": CsvWriter,
+    ".json": JsonWriter,
+    ".jsonl": JsonLinesWriter,
+}
+
+
+def check_target(file: Path) -> None:
+    """Raise before the work where `answers_file` could not write to `file` after it.
+
+    Raises:
+        UsageError: its ending is none of .csv, .json and .jsonl, it is there already, or its folder is not.
+    """
+    if file.suffix.lower() not in _WRITERS:
+        raise UsageError(f"--out {file}: name a file that ends in {', '.join(_WRITERS)}.")
+    if os.path.lexists(file):
+        raise UsageError(f"--out {file}: is there already. Name a new file; nothing was touched.")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"--out {file}: there is no folder {file.parent}.")
+
+
+@contextmanager
+def answers_file(file: Path) -> Iterator[AnswerWriter]:
+    """A writer to `file` in the form that its ending says; the file appears whole, at the end, or not at all.
+
+    Raises:
+        UsageError: as `check_target`.
+        VisionkitError: it cannot be written.
+    """
+    check_target(file)
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            yield _WRITERS[file.suffix.lower()](stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(file)
+    except OSError as error:
+        raise VisionkitError(f"{file}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def visible(text: str) -> str:
+    """`text` with what cannot be seen, such as control characters, written out as escapes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

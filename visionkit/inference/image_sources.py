@@ -1,0 +1,131 @@
+"""Which images a user means: files, folders, patterns and web addresses."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO
+
+from visionkit.data.images import image_files
+from visionkit.data.problems import gathering
+from visionkit.errors import DataError, VisionkitError
+from visionkit.progress import Advance, Silence, Unit, quantity
+from visionkit.sources.downloads.answers import public_url
+from visionkit.sources.downloads.downloading import download, is_web_address
+
+MOST_BYTES = 100_000_000
+"""How large an image from the web may be."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """What was named and is no image that can be read.
+
+    Args:
+        name: what the user wrote, or the file.
+        reason: why, for people.
+    """
+
+    name: str
+    reason: str
+
+
+def find_images(names: Iterable[str]) -> Iterator[str | Unusable]:
+    """The paths and addresses of all images that `names` mean, in their order.
+
+    A name is a file, whatever its ending, a folder, whose images count at any depth, a pattern with `*`, `?`
+    or `[…]`, where `**` stands for any folders, or an address with http:// or https://. A name that means
+    nothing is in its place as `Unusable`.
+    """
+    for name in names:
+        written = os.path.expanduser(name) if not os.path.lexists(name) else name
+        if is_address(name):
+            yield name
+        elif os.path.isdir(written):
+            yield from _images_below(Path(written))
+        elif os.path.lexists(written):
+            yield written
+        elif glob.has_magic(written):
+            yield from _matches(written)
+        else:
+            yield Unusable(name, "there is no such file")
+
+
+def read_names(stream: BinaryIO) -> list[str]:
+    r"""The names in a list with one a line, or with a NUL behind each, as from `find -print0`."""
+    data = stream.read().removeprefix(b"\xef\xbb\xbf")
+    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    return [os.fsdecode(line) for line in lines if line.strip()]
+
+
+def is_address(name: str) -> bool:
+    """Whether `name` is a web address rather than a path."""
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name) is not None
+
+
+def shown_name(name: str) -> str:
+    """`name` as people may see it: an address without the password that it may hold."""
+    return public_url(name) if is_address(name) else name
+
+
+def fetch_image(url: str, folder: Path) -> Path:
+    """Fetch an image from the web into a new file in `folder`.
+
+    Raises:
+        DataError: it cannot be fetched, or is larger than `MOST_BYTES`; the message is the reason only.
+    """
+    if not is_web_address(url):
+        raise DataError("only addresses that begin with http:// or https:// are fetched")
+    try:
+        return download(url, folder / token_hex(8), progress=_Capped())
+    except DataError:
+        raise
+    except VisionkitError as error:
+        # What downloads of data sets advise, such as --data, is of no use here: keep the reason, in brackets.
+        reason = re.search(r"\((.+)\)", str(error), re.DOTALL)
+        raise DataError(f"cannot be fetched ({reason[1]})" if reason else str(error)) from error
+
+
+class _Capped(Silence):
+    """Ends a download that is too large."""
+
+    @contextmanager
+    def track(self, label: str, total: int | None, unit: Unit) -> Iterator[Advance]:
+        have = 0
+
+        def advance(count: int) -> None:
+            nonlocal have
+            have += count
+            if have > MOST_BYTES:
+                raise DataError(f"larger than {quantity(MOST_BYTES, 'bytes')}")
+
+        advance(total or 0)
+        have = 0
+        yield advance
+
+
+def _images_below(folder: Path) -> Iterator[str | Unusable]:
+    with gathering() as problems:
+        try:
+            found: list[str | Unusable] = [str(file) for file in image_files(folder, recursive=True)]
+        except DataError as error:
+            found = [Unusable(str(folder), str(error).removeprefix(f"{folder}: "))]
+    yield from found
+    yield from (Unusable(str(folder), each.message.removeprefix(f"{folder}: ")) for each in problems)
+
+
+def _matches(pattern: str) -> Iterator[str | Unusable]:
+    found = sorted(glob.glob(pattern, recursive=True))
+    if not found:
+        yield Unusable(pattern, "no file matches")
+    for name in found:
+        if not os.path.isdir(name):
+            yield name
+        elif "**" not in pattern:  # which finds the files in the folder by itself
+            yield from _images_below(Path(name))
