@@ -65,7 +65,7 @@ def _scan(
         unseen = [path for path in wanted if path not in seen]
         if unseen:
             keep = partial(_keep, remembered, kind, stamps)
-            with progress.track(f"{kind}s", len(unseen), "images") as advance, _quiet():
+            with progress.track(f"looking at {kind}s", len(unseen), "images") as advance, _quiet():
                 _look_at(unseen, look, seen, keep, advance)
     return [seen[path] for path in wanted]
 
