@@ -99,7 +99,8 @@ def _bars(console: Console) -> Bars:
         TextColumn("{task.fields[text]}", markup=False),
         TimeRemainingColumn(),
     )
-    return Bars(*columns, console=console, transient=True)
+    # standard output stays what it is where the bars are on standard error
+    return Bars(*columns, console=console, transient=True, redirect_stdout=not console.stderr)
 
 
 def wait_message(text: str) -> AbstractContextManager[Any]:
