@@ -8,6 +8,8 @@ import shutil
 import tempfile
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # spinning threads make two busy cores far slower
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # each of the two workers has a core
 os.environ["MPLBACKEND"] = "agg"
 os.environ["HOME"] = tempfile.mkdtemp(prefix="visionkit-home-")  # tests leave the user's own data alone
 

@@ -54,16 +54,18 @@ class PlainProgress:
             now = time.monotonic()
             if now - said >= SECONDS_BETWEEN_LINES:
                 said = now
-                self.note(f"           {label}: {amount(done, total, unit)}")
+                percent = f" ({100 * done // total} %)" if total else ""
+                self.note(f"           {label}: {amount(done, total, unit)}{percent}")
 
         yield advance
 
 
 def amount(done: int, total: int | None, unit: Unit) -> str:
-    """How far the work is, such as "1.2 GB of 3.0 GB (40 %)" or "1,200 images"."""
+    """How far the work is, such as "1.2 GB of 3.0 GB", "12 of 1,200 images", or "12 images"."""
     if not total:
         return quantity(done, unit)
-    return f"{quantity(done, unit)} of {quantity(total, unit)} ({100 * done // total} %)"
+    so_far = quantity(done, unit) if unit == "bytes" else f"{done:,}"
+    return f"{so_far} of {quantity(total, unit)}"
 
 
 def quantity(count: int, unit: Unit) -> str:
@@ -73,4 +75,4 @@ def quantity(count: int, unit: Unit) -> str:
     for power, name in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if count >= 1000**power:
             return f"{count / 1000**power:.1f} {name}"
-    return f"{count} bytes"
+    return f"{count} byte{'' if count == 1 else 's'}"

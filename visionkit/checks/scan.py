@@ -74,7 +74,8 @@ def _scan(
         unseen = [path for path in wanted if path not in seen]
         if unseen:
             keep = partial(_keep, remembered, kind, stamps)
-            with progress.track(f"{kind.split()[0]}s", len(unseen), "images") as advance, _quiet():
+            label = f"looking at {kind.split()[0]}s"
+            with progress.track(label, len(unseen), "images") as advance, _quiet():
                 _look_at(unseen, look, seen, keep, advance)
     return [seen[path] for path in wanted]
 

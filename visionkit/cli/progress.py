@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from visionkit.progress import Advance, PlainProgress, Progress, Unit, quantity
+from visionkit.progress import Advance, PlainProgress, Progress, Unit, amount, quantity
 from visionkit.training.progress import EpochResult, PlainReporter, Reporter
 from visionkit.training.stages import Stage
 
@@ -35,8 +35,7 @@ class BarProgress:
             nonlocal done
             done += count
             rate = int(done / max(time.monotonic() - started, 1e-3))
-            whole = f" of {quantity(total, unit)}" if total else ""
-            text = f"{quantity(done, unit)}{whole}, {quantity(rate, unit)}/s"
+            text = f"{amount(done, total, unit)}, {quantity(rate, unit)}/s"
             self.progress.update(task, advance=count, text=text)
 
         try:
@@ -100,7 +99,8 @@ def _bars(console: Console) -> Bars:
         TextColumn("{task.fields[text]}", markup=False),
         TimeRemainingColumn(),
     )
-    return Bars(*columns, console=console, transient=True)
+    # standard output stays what it is where the bars are on standard error
+    return Bars(*columns, console=console, transient=True, redirect_stdout=not console.stderr)
 
 
 def wait_message(text: str) -> AbstractContextManager[Any]:

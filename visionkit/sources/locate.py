@@ -61,7 +61,9 @@ def locate(
         return Place(draw_sample(recipe, seed, store.root), True)
     if recipe.source is None:
         hint = ", or try it with --sample" if recipe.sample is not None else ""
-        raise UsageError(f"the recipe {recipe.name} needs your data: name it with --data{hint}. {recipe.where or CAN_BE}")
+        raise UsageError(
+            f"the recipe {recipe.name} needs your data: name it with --data{hint}. {recipe.where or CAN_BE}"
+        )
     return Place(fetched(recipe.source, store, recipe.licence), False)
 
 
