@@ -149,6 +149,8 @@ def test_a_table_of_tags(cli: Cli, tiles: Path) -> None:
     assert set(info["data"]["classes"]) == {"clear", "haze", "wood"}
     assert cli("plot", "run").exit_code == 0
     assert cli("check", "csv", "--data", tiles, "--label-column", "kind").exit_code == 0
+    found = cli("lr-find", "csv", "--data", tiles, "--label-column", "kind", "--size", 32, *FAST)
+    assert found.exit_code == 0 and "valley" in found.output, found.output
     assert cli("show", "csv", "--data", tiles, "--label-column", "kind", "--size", 32, *FAST).exit_code == 0
 
 

@@ -17,7 +17,7 @@ from visionkit.checks.result import SEVERITIES, CheckReport, summary_rows
 from visionkit.checks.scan import scan_images
 from visionkit.data.images import image_files
 from visionkit.data.problems import Problem, gathering
-from visionkit.data.splitting import TRAIN_FOLDERS, VALID_FOLDERS
+from visionkit.data.splits import TRAIN_FOLDERS, VALID_FOLDERS
 from visionkit.progress import Progress
 
 if TYPE_CHECKING:

@@ -154,7 +154,7 @@ def lr_find(
     set_seed(call.settings.seed)
     with shared_cores(device, resolve_workers(call.settings.workers, device)):
         dls = dataset.dataloaders(call.settings.size, device)
-        test = suggest_rates(build_learner(recipe, dls, call.settings, quiet=True))
+        test = suggest_rates(build_learner(dataset.recipe, dls, call.settings, quiet=True))
     title = f"{recipe.name}: learning-rate search, {call.settings.arch} at {call.settings.size} px"
     save_figure(rate_curve(test, title), target, dataset.synthetic)
     for name, rate in test.suggestions.items():

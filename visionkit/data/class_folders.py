@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from visionkit.data.images import image_names_below, scan_folder, skipped_names
 from visionkit.data.photos import PhotoSettings
 from visionkit.data.problems import refuse, skipping
-from visionkit.data.splits import Splits, relative_name
-from visionkit.data.splitting import TRAIN_FOLDERS
+from visionkit.data.splits import TRAIN_FOLDERS, Splits, relative_name
 from visionkit.errors import DataError, UsageError, listing
 from visionkit.settings import setting
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
-from visionkit.data.images import scan_folder
+from visionkit.data.images import IMAGE_ENDINGS, scan_folder
 from visionkit.data.lookup import ImageLookup
 from visionkit.data.photos import PhotoSettings
 from visionkit.data.problems import gathering
@@ -202,6 +202,10 @@ def _images(
             "columns; say which names the images with --image-column, and where they are with --folder."
         )
     tied = [pair for pair, count in counts.items() if count == best]
+    whole = [
+        pair for pair in tied if any(Path(name).suffix.lower() in IMAGE_ENDINGS for name in names[pair[1]])
+    ]
+    tied = whole or tied  # 3.png says more than 3
     known = [pair for pair in tied if _is_image_name(pair[1])]
     if len({column for _, column in tied}) > 1 and len({column for _, column in known}) == 1:
         tied = known

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from visionkit.data.mask_codes import meaning_of_masks
-from visionkit.data.mask_folders import match_masks
-from visionkit.data.mask_reader import MaskReader
 from visionkit.data.problems import skipping
 from visionkit.data.splits import relative_name
 from visionkit.errors import DataError, UsageError, listing
@@ -15,6 +12,7 @@ from visionkit.settings import Names, OptionalPath, TrainSettings, setting
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
+    from visionkit.data.mask_reader import MaskReader
 
 
 class OwnMasks(TrainSettings):
@@ -61,6 +59,9 @@ def find_masks(root: Path, settings: OwnMasks) -> FoundMasks:
         UsageError: an option names what is not there.
         DataError: images and masks do not match, or the codes cannot be told.
     """
+    from visionkit.data.mask_codes import meaning_of_masks
+    from visionkit.data.mask_folders import match_masks
+
     matched = match_masks(root, settings.images, settings.masks, settings.mask_suffix)
     if not matched.masks:
         raise DataError(f"{root / settings.images}: no image has a mask in {matched.folder}.")

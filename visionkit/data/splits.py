@@ -14,6 +14,8 @@ from visionkit.errors import DataError, listing
 Splits = tuple[list[int], list[int]]
 SPLIT_FILE = "split.csv"
 PARTS = ("train", "valid")
+TRAIN_FOLDERS = frozenset({"train", "training"})
+VALID_FOLDERS = frozenset({"valid", "val", "validation"})
 
 
 def validation_list(path: Path) -> Callable[[Sequence[Path]], Splits]:

@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from visionkit.data.splits import SPLIT_FILE, Splits, listed_split, relative_name
+from visionkit.data.splits import (
+    SPLIT_FILE,
+    TRAIN_FOLDERS,
+    VALID_FOLDERS,
+    Splits,
+    listed_split,
+    relative_name,
+)
 from visionkit.errors import DataError, UsageError
 from visionkit.settings import TrainSettings
-
-TRAIN_FOLDERS = frozenset({"train", "training"})
-VALID_FOLDERS = frozenset({"valid", "val", "validation"})
 
 
 def split_images(

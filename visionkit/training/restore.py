@@ -40,7 +40,7 @@ def restore(run: Run, device: str = "auto", store: Store | None = None) -> tuple
     if dataset.fingerprint() != run.info["data"]["fingerprint"]:
         raise VisionkitError(f"{folder}: the data set has changed since {run.name} was trained.")
     dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device))
-    learn = build_learner(recipe, dls, settings, random_weights=True, quiet=True)
+    learn = build_learner(dataset.recipe, dls, settings, random_weights=True, quiet=True)
     load_weights(run.path / "model", learn)
     learn.path = run.path
     return learn, dataset
