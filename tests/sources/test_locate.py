@@ -176,12 +176,12 @@ def test_what_another_process_drew_meanwhile_is_used(tmp_path: Path) -> None:
         draw_one(folder, seed)
         if not seed:
             return
-        finished = folder.parent / f"shapes-v1-seed{seed}"
+        finished = folder.parent / usual.replace("seed0", f"seed{seed}")
         finished.mkdir()
         (finished / "theirs.txt").touch()
 
     usual = locate(recipe(draw), None, True, 0, Store(tmp_path)).folder.name
-    assert usual == "shapes-v1-seed0"
+    assert usual.startswith("shapes-") and usual.endswith("-v1-seed0")
     place = locate(recipe(draw), None, True, 7, Store(tmp_path))
     assert everything(place.folder) == ["theirs.txt"]
     assert len(list(place.folder.parent.iterdir())) == 2

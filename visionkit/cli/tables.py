@@ -31,10 +31,11 @@ def print_recipes() -> None:
         table.add_column(name, overflow="fold", no_wrap=name in ("recipe", "task"))
     for name in recipe_names():
         recipe = get_recipe(name)
+        task = recipe.task if recipe.task_of is None else "as the data says"
         table.add_row(
             *map(
                 escape,
-                (recipe.name, recipe.task, recipe.dataset, recipe.size, recipe.licence, recipe.headline),
+                (recipe.name, task, recipe.dataset, recipe.size, recipe.licence, recipe.headline),
             )
         )
     wide_console().print(table)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from visionkit.errors import DataError, UsageError
+from visionkit.registry import recipe_file
 from visionkit.sources.base import Store
 from visionkit.sources.catalogue import fetched
 from visionkit.sources.names import FORMS, is_source_name, named_source
@@ -97,7 +99,9 @@ def draw_sample(recipe: Recipe, seed: int, store: Path) -> Path:
     """
     if recipe.sample is None:
         raise UsageError(f"the recipe {recipe.name} has no sample; give a folder with --data.")
-    folder = store / "samples" / f"{recipe.name}-v{SAMPLE_VERSION}-seed{seed}"
+    file = recipe_file(recipe)  # files of other people may define recipes of the same name
+    own = f"-{sha256(file.encode()).hexdigest()[:6]}" if file else ""
+    folder = store / "samples" / f"{recipe.name}{own}-v{SAMPLE_VERSION}-seed{seed}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
