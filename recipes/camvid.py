@@ -37,8 +37,9 @@ def datablock(path: Path, settings: CamvidSettings) -> DataBlock:
     """Frames with their masks, `valid.txt` for validation; image and mask are flipped and warped together."""
     import fastai.vision.all as fv
 
+    from visionkit.data.frames import frame_size
     from visionkit.data.images import image_files
-    from visionkit.data.masks import IndexMaskBlock, frame_size, read_codes
+    from visionkit.data.masks import IndexMaskBlock, read_codes
     from visionkit.data.splits import validation_list
 
     frames = image_files(path / "images")
@@ -47,7 +48,7 @@ def datablock(path: Path, settings: CamvidSettings) -> DataBlock:
         get_items=lambda _: frames,
         get_y=lambda frame: path / "labels" / f"{frame.stem}_P.png",
         splitter=validation_list(path / "valid.txt"),
-        item_tfms=fv.Resize(frame_size(frames[0], settings.size), method="squish"),
+        item_tfms=fv.Resize(frame_size(frames, settings.size), method="squish"),
         batch_tfms=fv.aug_transforms(),
     )
 

@@ -39,7 +39,8 @@ def datablock(path: Path, settings: HeadposeSettings) -> DataBlock:
     import fastai.vision.all as fv
 
     from visionkit.data.biwi import biwi_frames, hold_out
-    from visionkit.data.points import KeypointBlock, frame_size
+    from visionkit.data.frames import frame_size
+    from visionkit.data.points import KeypointBlock
 
     frames = biwi_frames(path)
     size = frame_size((frame.image for frame in frames), settings.size)

@@ -36,7 +36,8 @@ def datablock(path: Path, settings: MasksSettings) -> DataBlock:
     """Images with their masks; both are flipped and warped together."""
     import fastai.vision.all as fv
 
-    from visionkit.data.masks import IndexMaskBlock, frame_size
+    from visionkit.data.frames import frame_size
+    from visionkit.data.masks import IndexMaskBlock
     from visionkit.data.splits import validation_list
 
     found = find_masks(path, settings)
@@ -48,7 +49,7 @@ def datablock(path: Path, settings: MasksSettings) -> DataBlock:
         splitter=validation_list(listed)
         if listed.is_file()
         else fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
-        item_tfms=fv.Resize(frame_size(next(iter(found.masks)), settings.size), method="squish"),
+        item_tfms=fv.Resize(frame_size(found.masks, settings.size), method="squish"),
         batch_tfms=fv.aug_transforms(do_flip=settings.flip),
     )
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from visionkit.data.frames import frame_size
 from visionkit.data.masks import (
-    frame_size,
     open_mask,
     read_codes,
     read_mask,
@@ -168,4 +168,4 @@ def test_fastai_gets_the_same_codes(palette: bool, tmp_path: Path) -> None:
 def test_frames_keep_their_aspect(
     width: int, height: int, wanted: int, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    assert frame_size(saved(Image.new("L", (width, height)), tmp_path / "frame.png"), wanted) == size
+    assert frame_size([saved(Image.new("L", (width, height)), tmp_path / "frame.png")], wanted) == size

@@ -77,6 +77,19 @@ def test_bad_files_are_refused_listed_and_skipped(cli: Cli, dataset: tuple[str, 
     assert not [problem for problem in json.loads(clean.stdout)["problems"] if problem["severity"] == "error"]
 
 
+@pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)
+def test_the_first_image_may_be_the_bad_one(cli: Cli, dataset: tuple[str, Path]) -> None:
+    name, folder = dataset
+    first = min(
+        path for path in folder.rglob("*") if path.suffix in (".jpg", ".png") and "labels" not in str(path)
+    )
+    first.write_bytes(first.read_bytes()[:100])
+    refused = train_fast(cli, name, folder)
+    assert refused.exit_code == 1 and "do" in refused.output and "unexpected" not in refused.output
+    checked = cli("check", name, "--data", folder)
+    assert checked.exit_code == 1 and first.name in checked.output and "unexpected" not in checked.output
+
+
 def test_the_own_list_of_camvid_may_name_skipped_frames(cli: Cli, camvid: Path) -> None:
     Path("skip.txt").write_text("images/frame_8.png\n")
     run = trained(cli, "camvid", camvid, "run", "--skip", "skip.txt")

@@ -17,10 +17,10 @@ from PIL import Image
 
 from visionkit.checks.points import point_problems
 from visionkit.checks.scan import scan_images
+from visionkit.data.frames import frame_size
 from visionkit.data.points import (
     KeypointBlock,
     Windows,
-    frame_size,
     image_sizes,
     point_names,
     visible_windows,

@@ -125,9 +125,3 @@ def IndexMaskBlock(codes: Sequence[str], opened: Callable[[Path], Any] = open_ma
     return TransformBlock(
         type_tfms=opened, item_tfms=AddMaskCodes(codes=list(codes)), batch_tfms=IntToFloatTensor
     )
-
-
-def frame_size(image: Path, height: int) -> tuple[int, int]:
-    """(height, width) in pixels of frames brought to `height` with the aspect ratio of `image`."""
-    with Image.open(image) as opened:
-        return height, max(1, round(height * opened.width / opened.height))

@@ -58,19 +58,6 @@ def point_names(dls: DataLoaders) -> list[str]:
     return list(named) if named else [f"point {number + 1}" for number in range(dls.train.after_item.c // 2)]
 
 
-def frame_size(images: Iterable[Path], height: int) -> tuple[int, int]:
-    """(height, width) in pixels of frames brought to `height` with the aspect ratio of the first that opens;
-    square where none does, which a check says in its own words.
-    """
-    for path in images:
-        try:
-            with Image.open(path) as opened:
-                return height, max(1, round(height * opened.width / opened.height))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            continue
-    return height, height
-
-
 def image_sizes(images: Iterable[Path]) -> list[tuple[int, int]]:
     """(width, height) of each image as stored, in pixels, from the head of its file.
 
