@@ -85,7 +85,7 @@ def test_the_first_image_may_be_the_bad_one(cli: Cli, dataset: tuple[str, Path])
     )
     first.write_bytes(first.read_bytes()[:100])
     refused = train_fast(cli, name, folder)
-    assert refused.exit_code == 1 and "do" in refused.output and "unexpected" not in refused.output
+    assert refused.exit_code == 1 and "not decode" in refused.output and "unexpected" not in refused.output
     checked = cli("check", name, "--data", folder)
     assert checked.exit_code == 1 and first.name in checked.output and "unexpected" not in checked.output
 
