@@ -16,13 +16,10 @@ from __future__ import annotations
 
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BeforeValidator
-
-from visionkit.data.fashionai import PAGE, VALUES, AttributeName, known_attribute, read_annotations
+from visionkit.data.fashionai import PAGE, VALUES, AttributeSettings, read_annotations
 from visionkit.recipe import Recipe, Sample
-from visionkit.settings import ClassifierSettings, setting
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
@@ -31,24 +28,13 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
 
 
-class FashionAISettings(ClassifierSettings):
+class FashionAISettings(AttributeSettings):
     """A resnet50 in two epochs, as the tutorial that the reference is from."""
 
     arch: str = "resnet50"
     freeze_epochs: tuple[int, ...] = (1,)
     epochs: tuple[int, ...] = (1,)
     valid_pct: float = 0.1
-    attribute: Annotated[
-        AttributeName, BeforeValidator(known_attribute), setting("What to tell of the clothes.", "Recipe")
-    ] = "skirt_length"
-    tta_crops: Annotated[
-        Literal["0", "5", "10"],
-        BeforeValidator(str),
-        setting(
-            "Judge the trained model on crops too: 5 (centre, corners) or 10 (and mirrored); 0 is off.",
-            "Recipe",
-        ),
-    ] = "0"
 
 
 def datablock(path: Path, settings: FashionAISettings) -> DataBlock:

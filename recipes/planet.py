@@ -44,10 +44,7 @@ def datablock(path: Path, settings: PlanetSettings) -> DataBlock:
     chips = read_tags(path / table, path / folder)
     vocab = sorted({tag for chip in chips for tag in chip.tags})
     return fv.DataBlock(
-        blocks=(
-            fv.ImageBlock,
-            fv.MultiCategoryBlock(vocab=vocab),
-        ),
+        blocks=(fv.ImageBlock, fv.MultiCategoryBlock(vocab=vocab)),
         get_items=lambda _: chips,
         get_x=attrgetter("path"),
         get_y=attrgetter("tags"),

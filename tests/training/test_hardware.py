@@ -6,9 +6,10 @@ import pytest
 import torch
 from fastai.callback.fp16 import MixedPrecision
 
+from visionkit.devices import resolve_device
 from visionkit.errors import UsageError
 from visionkit.training import hardware
-from visionkit.training.hardware import Autocast, precision_callbacks, resolve_device, resolve_precision
+from visionkit.training.hardware import Autocast, precision_callbacks, resolve_precision
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 

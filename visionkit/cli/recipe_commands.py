@@ -116,9 +116,9 @@ def show(
     target = picture_path(out, f"{recipe.name}-examples.png")
     from fastai.torch_core import set_seed
 
+    from visionkit.devices import resolve_device
     from visionkit.reporting.sheets import example_sheet
     from visionkit.reporting.style import save_figure
-    from visionkit.training.hardware import resolve_device
 
     device = resolve_device(call.settings.device)
     dataset = call.dataset(data, sample)
@@ -143,9 +143,10 @@ def lr_find(
     target = picture_path(out, f"{recipe.name}-lr-find.png")
     from fastai.torch_core import set_seed
 
+    from visionkit.devices import resolve_device
     from visionkit.reporting.curves import rate_curve
     from visionkit.reporting.style import save_figure
-    from visionkit.training.hardware import resolve_device, resolve_workers, shared_cores
+    from visionkit.training.hardware import resolve_workers, shared_cores
     from visionkit.training.learner import build_learner
     from visionkit.training.rates import suggest_rates
 

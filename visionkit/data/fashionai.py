@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
+from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from visionkit.data.images import skipped_names
@@ -14,6 +15,7 @@ from visionkit.data.lookup import ImageLookup
 from visionkit.data.problems import refuse
 from visionkit.data.tables import Table, headerless_table, shown
 from visionkit.errors import DataError, listing, nearest
+from visionkit.settings import ClassifierSettings, setting
 
 AttributeName = Literal[
     "skirt_length", "sleeve_length", "pant_length", "coat_length",
@@ -69,6 +71,22 @@ def known_attribute(name: str) -> str:
         else f"it should be one of {', '.join(VALUES)}"
     )
     raise PydanticCustomError("attribute", "{reason}", {"reason": reason})
+
+
+class AttributeSettings(ClassifierSettings):
+    """Which attribute to tell, and how to judge it."""
+
+    attribute: Annotated[
+        AttributeName, BeforeValidator(known_attribute), setting("What to tell of the clothes.", "Recipe")
+    ] = "skirt_length"
+    tta_crops: Annotated[
+        Literal["0", "5", "10"],
+        BeforeValidator(str),
+        setting(
+            "Judge the trained model on crops too: 5 (centre, corners) or 10 (and mirrored); 0 is off.",
+            "Recipe",
+        ),
+    ] = "0"
 
 
 def parse_label(letters: str, count: int) -> Label:

@@ -24,8 +24,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from visionkit.devices import resolve_device
 from visionkit.errors import DataError, UsageError, VisionkitError
-from visionkit.inference.devices import answering_device
 from visionkit.inference.image_sources import Unusable, fetch_image, is_address, shown_name
 from visionkit.inference.network_by_name import load_network
 from visionkit.inference.photos import as_rgb, open_photo
@@ -102,7 +102,7 @@ class Classifier:
     ) -> None:
         if batch < 1:
             raise UsageError(f"--bs {batch}: give 1 or more.")
-        self.device = answering_device(device)
+        self.device = resolve_device(device)
         network = load_network(arch, None if weights is None else str(weights))
         self.arch, self.labels, self.origin = network.name, network.labels, network.origin
         self.batch = batch

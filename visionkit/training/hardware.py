@@ -16,32 +16,6 @@ from visionkit.errors import UsageError
 from visionkit.settings import Precision
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device that `name` means; `auto` is the GPU where there is one.
-
-    Raises:
-        UsageError: there is no such device here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"--device {name}: not a device; give auto, cpu, cuda, cuda:1 or mps.") from None
-    gpus = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= gpus:
-        raise UsageError(
-            f"--device {name}: there is no such GPU here ({gpus} found); use --device auto or cpu."
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("--device mps: Apple's GPU is not to be had here; use --device auto or cpu.")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(f"--device {name}: visionkit trains on cpu, cuda and mps.")
-    return device
-
-
 def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int:
     """Processes that load images: beside a GPU one for each core (16 at most), beside the CPU a quarter of
     them.

@@ -10,6 +10,7 @@ from fastai.learner import Learner
 from visionkit.data.dataset import Dataset
 from visionkit.data.skipping import SKIP_FILE
 from visionkit.data.splits import SPLIT_FILE
+from visionkit.devices import resolve_device
 from visionkit.errors import VisionkitError
 from visionkit.inference.bundle import load_weights
 from visionkit.progress import Silence
@@ -17,7 +18,6 @@ from visionkit.registry import get_recipe
 from visionkit.runs import Run
 from visionkit.sources.base import Store
 from visionkit.training.class_weights import CLASS_WEIGHTS_FILE
-from visionkit.training.hardware import resolve_device
 from visionkit.training.learner import build_learner
 
 

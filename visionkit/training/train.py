@@ -14,6 +14,7 @@ from fastai.torch_core import set_seed
 from visionkit.data.dataset import Dataset
 from visionkit.data.skipping import SKIP_FILE, write_skip_list
 from visionkit.data.splits import SPLIT_FILE, write_split
+from visionkit.devices import resolve_device
 from visionkit.inference.bundle import write_bundle
 from visionkit.models.architectures import find_architecture
 from visionkit.recipe import Recipe
@@ -29,7 +30,6 @@ from visionkit.training.class_weights import CLASS_WEIGHTS_FILE, read_class_weig
 from visionkit.training.hardware import (
     Autocast,
     device_name,
-    resolve_device,
     resolve_precision,
     resolve_workers,
     shared_cores,
