@@ -59,7 +59,12 @@ class TrainSettings(BaseModel):
         PositiveInts, setting("Sizes to go on at afterwards: progressive resizing.", "Stages")
     ] = ()
     freeze_epochs: Annotated[
-        Counts, setting("Epochs with the pretrained body frozen; one number, or one for each size.", "Stages")
+        Counts,
+        setting(
+            "Epochs with the pretrained body frozen; one number, or one for each size. From scratch there "
+            "are none.",
+            "Stages",
+        ),
     ] = (1,)
     epochs: Annotated[
         Counts, setting("Epochs with the whole network training; one number, or one for each size.", "Stages")

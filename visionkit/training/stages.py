@@ -45,8 +45,8 @@ def plan_stages(settings: TrainSettings, pretrained: bool) -> list[Stage]:
     """The stages of a training, in order; stages without epochs are left out.
 
     Unfreezing halves the rate, as `fine_tune` of fastai does, and so does every further size. A network that
-    does not start from weights has nothing to freeze: it trains unfrozen, all layers at one rate, for the
-    epochs of both.
+    does not start from weights has nothing to freeze: it trains unfrozen, all layers at one rate, for `epochs`
+    epochs.
 
     Raises:
         UsageError: there is not one epoch to train.
@@ -58,12 +58,15 @@ def plan_stages(settings: TrainSettings, pretrained: bool) -> list[Stage]:
         if pretrained:
             planned = [(True, frozen_epochs, lr, 1.0), (False, epochs, lr and lr / 2, settings.lr_mult)]
         else:
-            planned = [(False, frozen_epochs + epochs, lr, 1.0)]
+            planned = [(False, epochs, lr, 1.0)]
         for frozen, count, rate, mult in planned:
             if count:
                 stages.append(Stage(len(stages) + 1, size, frozen, count, rate, mult))
     if not stages:
         raise UsageError(
             "--epochs and --freeze-epochs: there is no epoch to train; set one of them to at least 1."
+            if pretrained
+            else "--epochs 0: there is no epoch to train. A network from scratch has nothing to freeze, so that "
+            "--freeze-epochs does not count; set --epochs to at least 1."
         )
     return stages
