@@ -1,9 +1,9 @@
 """Labels from your own CSV file: one an image, or many.
 
-Data: yours, a folder with images and a table of them. Which column names the images and which has the labels,
-how columns and labels are divided, where the images lie and who validates is found, and said before the
-training; whatever cannot be told is asked for. An image has many labels where they are divided by a bar,
-semicolon, comma or space, or where several columns hold 0 and 1. Licence: yours.
+Data: yours, a folder with images and a table of them. What its columns are, how they and labels are divided,
+where the images lie and who validates is found, and said before the training; what cannot be told is asked
+for. An image has many labels where they are divided by a bar, semicolon, comma or space, or where several
+columns hold 0 and 1. Licence: yours.
 
 Reference: none; the sample is the planet recipe's, with another table.
 """
@@ -14,10 +14,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionkit.data.label_columns import TableSettings, find_columns
-from visionkit.data.label_tables import describe_table, read_label_table, validation_rows
+from visionkit.data.label_tables import describe_table, read_label_table, task_of_table
 from visionkit.data.photos import photo_transforms
-from visionkit.recipe import Recipe, Sample, TaskName
+from visionkit.data.table_settings import TableSettings
+from visionkit.recipe import Recipe, Sample
 from visionkit.settings import MultiLabelSettings
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ class CsvSettings(TableSettings, MultiLabelSettings):
     epochs: tuple[int, ...] = (3,)
 
 
-def task_of(path: Path, settings: CsvSettings) -> TaskName:
-    """By what the labels look like."""
-    return "multi-label" if find_columns(path, settings).many else "single-label"
-
-
 def datablock(path: Path, settings: CsvSettings) -> DataBlock:
     """The images that the table names, with what it says of them."""
     import fastai.vision.all as fv
@@ -47,9 +42,7 @@ def datablock(path: Path, settings: CsvSettings) -> DataBlock:
         get_items=lambda _: table.rows,
         get_x=attrgetter("path"),
         get_y=attrgetter("label"),
-        splitter=validation_rows
-        if table.columns.part
-        else fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
+        splitter=table.splitter(settings),
         **photo_transforms(settings),
     )
 
@@ -57,7 +50,7 @@ def datablock(path: Path, settings: CsvSettings) -> DataBlock:
 recipe = Recipe(
     name="csv",
     task="single-label",
-    task_of=task_of,
+    task_of=task_of_table,
     dataset="images and a table of your own",
     licence="yours",
     headline="none, the data is yours",

@@ -16,43 +16,35 @@ little data", Keras blog, 2016); about 0.80 from scratch on 4,000 photos in 64 e
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from visionkit.data import dogscats
 from visionkit.inference.submission import Submission
 from visionkit.recipe import Recipe, Sample
-from visionkit.settings import ClassifierSettings, OptionalInt, setting
 from visionkit.sources.kaggle import KaggleCompetition
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
 
 
-class DogsCatsSettings(ClassifierSettings):
+class DogsCatsSettings(dogscats.SubsetSettings):
     """A pretrained body, trained as for pets."""
 
     freeze_epochs: tuple[int, ...] = (3,)
     epochs: tuple[int, ...] = (1,)
-    subset: Annotated[
-        OptionalInt,
-        setting("Train and validate on so many photos, half of them cats; all if empty.", "Recipe"),
-    ] = None
 
 
 def datablock(path: Path, settings: DogsCatsSettings) -> DataBlock:
     """Photos labelled by their names; `valid/` validates where there is one and the whole set is used."""
     import fastai.vision.all as fv
 
-    own = dogscats.has_own_split(path) and settings.subset is None
     return fv.DataBlock(
         blocks=(fv.ImageBlock, fv.CategoryBlock(vocab=dogscats.CLASSES)),
         get_items=lambda folder: dogscats.choose(
             dogscats.labelled_photos(folder), settings.subset, settings.seed
         ),
         get_y=dogscats.label,
-        splitter=fv.FuncSplitter(lambda photo: photo.is_relative_to(path / "valid"))
-        if own
-        else fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
+        splitter=dogscats.splitter(path, settings),
         item_tfms=fv.Resize(2 * settings.size),
         batch_tfms=fv.aug_transforms(size=settings.size, min_scale=0.75),
     )

@@ -14,18 +14,15 @@ validation mAP is the mean reciprocal rank of the right value, in a run's figure
 
 from __future__ import annotations
 
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionkit.data.fashionai import PAGE, VALUES, AttributeSettings, read_annotations
+from visionkit.data.fashionai import PAGE, VALUES, AttributeSettings, attribute_remark, read_annotations
+from visionkit.evaluation.attribute_scores import attribute_scores
 from visionkit.recipe import Recipe, Sample
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
-    from fastai.learner import Learner
-
-    from visionkit.data.dataset import Dataset
 
 
 class FashionAISettings(AttributeSettings):
@@ -45,19 +42,12 @@ def datablock(path: Path, settings: FashionAISettings) -> DataBlock:
     return fv.DataBlock(
         blocks=(fv.ImageBlock, fv.CategoryBlock(vocab=VALUES[settings.attribute], sort=False)),
         get_items=lambda _: photos,
-        get_x=attrgetter("path"),
-        get_y=attrgetter("value"),
+        get_x=lambda photo: photo.path,
+        get_y=lambda photo: photo.value,
         splitter=fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
         item_tfms=fv.Resize(round(settings.size * 8 / 7), method="pad", pad_mode="border"),
         batch_tfms=fv.aug_transforms(size=settings.size, min_scale=0.75, max_rotate=5.0, max_warp=0.1),
     )
-
-
-def scores(learn: Learner, dataset: Dataset) -> dict[str, float]:
-    """The competition's average precision, and what test-time augmentation makes of it."""
-    from visionkit.evaluation.attribute_scores import attribute_scores
-
-    return attribute_scores(learn, dataset)
 
 
 recipe = Recipe(
@@ -74,6 +64,7 @@ recipe = Recipe(
         "visionkit.sources.samples.fashionai:draw",
         {"size": 64, "arch": "small_vgg", "epochs": (12,), "bs": 16, "lr": 0.01, "dropout": 0.1},
     ),
-    scores=scores,
+    remark=attribute_remark,
+    scores=attribute_scores,
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -12,12 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionkit.data.class_folders import (
-    ClassFolderSettings,
-    class_folders,
-    describe_class_folders,
-    validation_folder,
-)
+from visionkit.data.class_folders import ClassFolderSettings, class_folders, describe_class_folders
 from visionkit.data.photos import photo_transforms
 from visionkit.recipe import Recipe, Sample
 from visionkit.settings import ClassifierSettings
@@ -42,9 +37,7 @@ def datablock(path: Path, settings: FolderSettings) -> DataBlock:
         blocks=(fv.ImageBlock, fv.CategoryBlock),
         get_items=lambda _: list(found.labels),
         get_y=lambda image: found.labels[image],
-        splitter=validation_folder(found.valid)
-        if found.valid
-        else fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
+        splitter=found.splitter(settings),
         **photo_transforms(settings),
     )
 

@@ -69,9 +69,9 @@ recipe = Recipe(
         "visionkit.sources.samples.headpose:draw",
         {
             "size": 60,
-            "epochs": (14,),
-            "bs": 8,
-            "lr": 0.004,
+            "epochs": (17,),
+            "bs": 16,
+            "lr": 0.005,
             "dropout": 0.0,
             "valid_person": ("13", "14", "15", "16"),
         },

@@ -1,9 +1,9 @@
 """What every pixel of your own images shows, by the masks that lie beside them.
 
 Data: yours, as `images/` and `masks/` (or `labels/`). A mask has its image's stem, with one suffix such as
-`_mask` behind it or none. What its pixels mean is told by `codes.txt` (line 0 names the value 0), by a class
-map (a CSV file with the columns name, r, g and b), or found. Masks hold values, plain or with a palette, or
-colours. `valid.txt` may list the images that validate. Licence: yours.
+`_mask` behind it or none. What its pixels mean is told by `codes.txt` (its first line names the value 0), by
+a class map (a CSV file with the columns name, r, g and b), or found. Masks hold values, plain or with a
+palette, or colours. `valid.txt` may list the images that validate. Licence: yours.
 
 Reference: none; the sample is the camvid recipe's, with masks in colour.
 """
@@ -38,17 +38,13 @@ def datablock(path: Path, settings: MasksSettings) -> DataBlock:
 
     from visionkit.data.frames import frame_size
     from visionkit.data.masks import IndexMaskBlock
-    from visionkit.data.splits import validation_list
 
     found = find_masks(path, settings)
-    listed = path / "valid.txt"
     return fv.DataBlock(
         blocks=(fv.ImageBlock, IndexMaskBlock(found.reader.codes, found.reader)),
         get_items=lambda _: list(found.masks),
         get_y=lambda image: found.masks[image],
-        splitter=validation_list(listed)
-        if listed.is_file()
-        else fv.RandomSplitter(settings.valid_pct, seed=settings.seed),
+        splitter=found.splitter,
         item_tfms=fv.Resize(frame_size(found.masks, settings.size), method="squish"),
         batch_tfms=fv.aug_transforms(do_flip=settings.flip),
     )

@@ -26,7 +26,7 @@ class PetsSettings(ClassifierSettings):
     freeze_epochs: tuple[int, ...] = (4,)
     epochs: tuple[int, ...] = (2,)
     presize: Annotated[
-        OptionalInt, setting("Size of photos before augmentation; twice --size if empty.", "Data")
+        OptionalInt, setting("Size of photos before augmentation; twice --size if empty.", "Recipe")
     ] = None
 
 

@@ -71,7 +71,8 @@ class Recipe:
         listing: `listing(settings, store)` is the text that `--list` prints, where there is something to
             choose from.
         where: where users get the data set, in words, if there is no source.
-        remark: `remark(dataset)` is what a training says of the data set before it starts; "" for nothing.
+        remark: `remark(dataset)` is what a training says of the data set before it starts, and a check
+            besides what it finds; "" for nothing.
         scores: `scores(learn, dataset)` gives further validation figures of the trained model, by name.
         submission: which test images a competition asks about, and in which form.
     """

@@ -171,7 +171,9 @@ class TrainSettings(BaseModel):
     ] = 0.0
 
     precision: Annotated[Precision, setting("Number format of the training.", "Machine")] = "auto"
-    device: Annotated[str, setting("auto, cpu, cuda, cuda:1 or mps.", "Machine", min_length=1)] = "auto"
+    device: Annotated[str, setting("auto, cpu, cuda, cuda:1 or mps.", "Machine", "DEVICE", min_length=1)] = (
+        "auto"
+    )
     workers: Annotated[
         Annotated[int, Field(ge=0)] | Literal["auto"],
         setting("Processes that load images; 0 loads in the main one.", "Machine"),

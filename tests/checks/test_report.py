@@ -14,13 +14,14 @@ from conftest import REAL_DATA
 
 from visionkit.checks.facts import ImageFacts
 from visionkit.checks.labels import Balance
-from visionkit.checks.page import MOST_FILES, render_page, visible, write_page
+from visionkit.checks.page import MOST_FILES, render_page, write_page
 from visionkit.checks.report import CheckReport, check_dataset, check_folder, summary_rows
 from visionkit.data.dataset import Dataset
 from visionkit.data.problems import Problem, gathering
 from visionkit.errors import VisionkitError
 from visionkit.progress import Silence
 from visionkit.registry import get_recipe
+from visionkit.visible import visible
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ def test_json_has_stable_keys_and_relative_paths(faulty: Path) -> None:
         "format",
         "path",
         "recipe",
+        "remark",
         "counts",
         "problems",
         "balance",

@@ -101,6 +101,25 @@ def test_nothing_usable_needs_no_weights(cli: Cli) -> None:
     assert json.loads(cli("classify", "gone.jpg", "--json").stdout) == []
 
 
+def test_a_download_says_nothing_among_the_answers(
+    cli: Cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download_url_to_file(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download_url_to_file)
+    result = cli("classify", photos, "--arch", "alexnet", "--json")
+    assert result.exit_code == 1 and "no route to host" in result.stderr, result.output
+    assert result.stdout == ""
+
+
+def test_the_beginning_of_a_name_finds_the_names_that_begin_so(cli: Cli, photos: Path) -> None:
+    result = cli("classify", photos, "--arch", "mobilenet_v3")
+    assert result.exit_code == 2
+    assert "Did you mean 'mobilenet_v3_large' or 'mobilenet_v3_small'" in result.stderr
+
+
 def test_wrong_calls(cli: Cli, photos: Path) -> None:
     for options, words in {
         ("--arch", "vgg15"): "Did you mean",

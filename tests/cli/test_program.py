@@ -46,6 +46,54 @@ def test_help_names_recipes_and_commands() -> None:
     assert "--threshold" in options and "resnet50" in options and "--then" in options
 
 
+def help_of(*arguments: str, columns: int = 80) -> str:
+    call = [*RUN, *arguments, "--help"]
+    environment = {**os.environ, "COLUMNS": str(columns)}
+    return subprocess.run(call, capture_output=True, text=True, check=True, env=environment).stdout
+
+
+def panel(text: str, name: str) -> str:
+    """What stands in the panel `name` of a help text, on one line; empty where there is none."""
+    lines = text.partition(f"─ {name} ─")[2].partition("╰")[0].splitlines()[1:]
+    return " ".join(" ".join(lines).replace("│", " ").split())
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    "recipe",
+    ["camvid", "csv", "dogscats", "fashionai", "folder", "headpose", "masks", "openimages", "pets", "planet"],
+)
+def test_help_of_a_recipe_is_whole_and_begins_with_its_own(recipe: str, columns: int) -> None:
+    text = help_of(recipe, columns=columns)
+    names = [line.partition("─ ")[2].partition(" ─")[0] for line in text.splitlines() if "╭─" in line]
+    own = ["Recipe"] if recipe not in ("camvid", "planet") else []
+    assert names[: 3 + len(own)] == ["Options", "Data", "Output", *own]
+    words = [word for word in text.split() if word.endswith("…")]
+    assert set(words) <= {"INTEGER…", "NAME…", "COLUMN…", "CODE…", "ATTRIBUTE…"}, "nothing is cut off"
+
+
+def test_help_of_a_recipe_has_its_defaults_and_what_its_task_takes() -> None:
+    pets, camvid, headpose = help_of("pets"), help_of("camvid"), help_of("headpose")
+    assert panel(pets, "Recipe").startswith("--presize INTEGER")
+    assert "Default: 13." in panel(headpose, "Recipe") and "Default: 0.01." in panel(headpose, "Stages")
+    assert "cross-entropy, focal, bce (binary cross-entropy)" in panel(pets, "Loss")
+    assert "dice" in panel(camvid, "Loss") and "dice" not in pets
+    assert "--weighted-sampling" in camvid and "--mixup" not in camvid
+    assert panel(headpose, "Loss").startswith("--ema") and "--loss" not in headpose
+    text = " ".join(help_of().split())
+    assert "`visionkit RECIPE --help` lists its options." in text and "key points" in text
+
+
+def test_recipes_are_listed_whole_on_a_narrow_terminal() -> None:
+    terminal = {**os.environ, "COLUMNS": "80", "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    call = [*RUN, "recipes"]
+    text = subprocess.run(call, capture_output=True, text=True, check=True, env=terminal).stdout
+    assert max(len(line) for line in text.splitlines() if "\x1b" not in line) <= 80
+    for words in ("Oxford-IIIT", "non-commercial", "competition", "Understanding", "reference"):
+        assert words in text, "not broken within a word"
+    assert len(text.splitlines()) < 50
+
+
 def test_log_has_one_plain_line_an_epoch_and_no_warnings(pets: Path, tmp_path: Path) -> None:
     call = [*RUN, "pets", "--data", str(pets), *TRAIN, "--epochs", "2", "--freeze-epochs", "0"]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -54,6 +102,14 @@ def test_log_has_one_plain_line_an_epoch_and_no_warnings(pets: Path, tmp_path: P
     epochs = [line for line in done.stdout.splitlines() if " epoch " in line and "train_loss" in line]
     assert [line.split("epoch")[1].split()[0] for line in epochs] == ["1/2", "2/2"]
     assert "\r" not in done.stdout and "\x1b" not in done.stdout
+
+
+def test_visionkit_itself_gives_torch_no_cause_to_warn(pets: Path, tmp_path: Path) -> None:
+    """--debug shows the libraries' warnings."""
+    call = [*RUN, "--debug", "pets", "--data", str(pets), *TRAIN, "--epochs", "1"]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "requires_grad" not in done.stderr
 
 
 def test_ctrl_c_leaves_an_interrupted_run(pets: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionkit.data.class_folders import class_folders, validation_folder
+from visionkit.data.class_folders import ClassFolderSettings, class_folders
 from visionkit.errors import DataError, UsageError
 
 
@@ -48,7 +48,7 @@ def test_parts(train: str, valid: str, tmp_path: Path) -> None:
     found = class_folders(tmp_path)
     assert found.left_out == [tmp_path / "test"]
     assert found.valid is not None
-    assert validation_folder(found.valid)(list(found.labels)) == ([0, 1], [2])
+    assert found.splitter(ClassFolderSettings())(list(found.labels)) == ([0, 1], [2])
 
 
 def test_test_validates_where_nothing_else_does(tmp_path: Path) -> None:
@@ -68,6 +68,38 @@ def test_wrapping_folders_are_passed_through(tmp_path: Path) -> None:
     assert class_folders(tmp_path).valid == tmp_path / "archive/set/val"
 
 
+def test_a_test_folder_without_classes_does_not_validate(tmp_path: Path) -> None:
+    """As Kaggle's competitions have it: nobody knows what its images show."""
+    fill(tmp_path, "train/a/1.jpg", "train/b/2.jpg", "test/3.jpg")
+    found = class_folders(tmp_path)
+    assert (found.valid, found.left_out) == (None, [tmp_path / "test"])
+    assert set(found.labels.values()) == {"a", "b"}
+
+
+@pytest.mark.parametrize("link", ["train", "train/b", "b"])
+def test_links_to_folders_are_followed(link: str, tmp_path: Path) -> None:
+    """Large sets are often linked to from elsewhere."""
+    root = tmp_path / "set"
+    fill(root, "train/a/1.jpg", "train/b/2.jpg") if "train" in link else fill(root, "a/1.jpg", "b/2.jpg")
+    (root / link).rename(tmp_path / "elsewhere")
+    (root / link).symlink_to(tmp_path / "elsewhere")
+    assert sorted(labels(root).values()) == ["a", "b"]
+    for name, target in (("back", root), ("circle", root / "circle"), ("gone", root / "nowhere")):
+        (root / name).symlink_to(target)
+    assert sorted(labels(root).values()) == ["a", "b"]
+
+
+def test_what_macs_put_into_archives_is_no_class(tmp_path: Path) -> None:
+    fill(tmp_path, "set/a/1.jpg", "set/b/2.jpg", "__MACOSX/set/a/._1.jpg")
+    assert sorted(labels(tmp_path).values()) == ["a", "b"]
+    assert not class_folders(tmp_path).empty
+
+
+def test_loose_images_beside_parts_are_counted(tmp_path: Path) -> None:
+    fill(tmp_path, "train/a/1.jpg", "train/b/2.jpg", "valid/a/3.jpg", "4.jpg", "5.jpg")
+    assert class_folders(tmp_path).loose == 2
+
+
 def test_a_folder_test_beside_classes_is_no_class(tmp_path: Path) -> None:
     fill(tmp_path, "a/1.jpg", "b/2.jpg", "test/3.jpg")
     assert class_folders(tmp_path).left_out == [tmp_path / "test"]
@@ -80,7 +112,8 @@ def test_a_folder_test_beside_classes_is_no_class(tmp_path: Path) -> None:
         (["1.jpg", "2.jpg"], "auto", DataError, ["2 images lie directly", "1.jpg", "folder for each class"]),
         (["a/1.jpg", "b/1.jpg", "3.jpg"], "auto", DataError, ["1 images lie directly", "3.jpg"]),
         (["train/a/1.jpg", "train/2.jpg", "valid/a/1.jpg"], "auto", DataError, ["train", "2.jpg"]),
-        (["notes.txt"], "auto", DataError, ["no folders of classes"]),
+        (["notes.txt"], "auto", DataError, ["no folders of classes", "folder for each class"]),
+        (["train/a/1.jpg", "valid/a/x.txt"], "auto", DataError, ["valid: there is no image", "random"]),
         (["valid/a/1.jpg", "b/2.jpg"], "auto", DataError, ["no folder train", "valid"]),
         (["train/a/1.jpg", "test/a/1.jpg"], "tset", UsageError, ["--valid-folder tset", "test"]),
         (["a/1.jpg", "b/1.jpg"], "held", UsageError, ["--valid-folder held", "no folder train"]),

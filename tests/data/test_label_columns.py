@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionkit.data.label_columns import TableSettings, describe_columns, find_columns
+from visionkit.data.label_columns import describe_columns, find_columns
 from visionkit.data.label_tables import read_label_table, validation_rows
+from visionkit.data.table_settings import TableSettings
 from visionkit.errors import DataError, UsageError
 
 SIX = [f"{number}.jpg" for number in range(6)]
@@ -98,6 +99,64 @@ def test_columns_of_0_and_1_are_tags(tmp_path: Path) -> None:
     assert read_label_table(tmp_path, TableSettings()).vocab == ["sun", "sea"]
 
 
+def test_columns_of_which_exactly_one_is_1_are_one_label(tmp_path: Path) -> None:
+    data(tmp_path, table("file,sun,sea", "1,0", "0,1", "1,0", "0,1", "1,0"))
+    assert list(read(tmp_path).values()) == ["sun", "sea", "sun", "sea", "sun"]
+    assert list(read(tmp_path, labels="many").values())[:2] == [["sun"], ["sea"]]
+
+
+def test_a_table_without_a_header_has_columns_by_number(tmp_path: Path) -> None:
+    data(tmp_path, "0.jpg,a,x\n1.jpg,b,x\n2.jpg,a,y\n")
+    assert read(tmp_path, label_column=("2",)) == {"0.jpg": "a", "1.jpg": "b", "2.jpg": "a"}
+    with pytest.raises(DataError, match=r"no header.*'2', '3'.*--label-column"):
+        found(tmp_path)
+    data(tmp_path, "a,0.jpg\nb,1.jpg\n")
+    assert read(tmp_path) == {"0.jpg": "a", "1.jpg": "b"}
+    assert "no header" in describe_columns(found(tmp_path), tmp_path)
+    data(tmp_path, "\n0,a\n1,b\n2,a\n")  # no ending tells
+    with pytest.raises(DataError, match=r"first row.*names an image, '0'.*such as image,label"):
+        read(tmp_path)
+
+
+def test_whole_paths_into_the_folder_are_read(tmp_path: Path) -> None:
+    data(tmp_path, "", folder="photos")
+    rows = [f"{tmp_path}/photos/{number}.jpg,{'ab'[number % 2]}" for number in range(6)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    assert list(read(tmp_path)) == [f"photos/{number}.jpg" for number in range(6)]
+    rows[2] = f"{tmp_path}/photos/22.jpg,a"
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(DataError, match=r"row 4: (photos/)?22\.jpg has no image"):
+        read(tmp_path)
+    rows[2] = "/elsewhere/3.jpg,b"
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(DataError, match=r"row 4: /elsewhere/3\.jpg lies outside"):
+        read(tmp_path)
+
+
+def test_endings_in_capitals_are_the_same(tmp_path: Path) -> None:
+    """Cameras write IMG_1.JPG, and tables say IMG_1.jpg."""
+    data(tmp_path, "file,label\n0.jpg,a\n1.JPG,b\n2.jpg,a\n", ["0.JPG", "1.JPG", "2.Jpg"])
+    assert read(tmp_path) == {"0.JPG": "a", "1.JPG": "b", "2.Jpg": "a"}
+    data(tmp_path, "file,label\n0.JPG,a\n2.JPG,a\n", ["2.jpG"])
+    with pytest.raises(DataError, match=r"row 3: 2\.JPG may mean any of 2\.Jpg, 2\.jpG"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["class_name", "Breed Name", "label_names"])
+def test_names_of_label_columns(column: str, tmp_path: Path) -> None:
+    data(tmp_path, table(f"file,width,{column}", *["9,cat", "8,dog"] * 3))
+    assert found(tmp_path).labels == (column,)
+
+
+def test_a_column_called_split_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    data(tmp_path, table("file,label,split", *["a,train", "b,dev", "a,train", "b,train"]))
+    assert found(tmp_path).part == "split"
+    data(tmp_path, table("file,label,split", *["a,left", "b,right", "a,left", "b,left"]))
+    columns = found(tmp_path)
+    assert columns.part is None
+    assert "'split' does not tell who validates ('left')" in describe_columns(columns, tmp_path)
+
+
 def test_columns_of_which_one_is_1_may_be_one_label(tmp_path: Path) -> None:
     data(tmp_path, table("file,id,sun,sea", *["9,1,0", "9,0,1"] * 3))
     with pytest.raises(DataError, match=r"'id', 'sun', 'sea'.*--label-column"):
@@ -144,8 +203,9 @@ TWO = table("file,label", *"ababab")
         (TWO, {"label_column": ("lable",)}, ["--label-column lable", "'label'"]),
         (TWO, {"folder": "nowhere"}, ["--folder nowhere"]),
         (TWO, {"csv": "other.csv"}, ["--csv other.csv", "no such file"]),
+        (TWO, {"label_column": ("file",)}, ["--label-column file", "names the images"]),
+        (table("file,price", *map(str, range(6))), {}, ["'price'", "a different label in every row", "'0'"]),
         (table("file,kind,colour,size", *["a,b,c"] * 6), {}, ["'kind'", "--label-column"]),
-        ("0.jpg,a\n1.jpg,b\n2.jpg,a\n", {"folder": "."}, ["already"]),
         ("file,label\nx.jpg,a\ny.jpg,b\n", {}, ["none of the columns 'file', 'label'", "x.jpg"]),
         ("file,label\n", {}, ["no rows"]),
         ("file,thumb,label\n0.jpg,1.jpg,a\n1.jpg,2.jpg,b\n", {"image_column": ""}, ["label"]),
@@ -162,11 +222,6 @@ TWO = table("file,label", *"ababab")
 )  # fmt: skip
 def test_one_message(text: str, options: dict[str, Any], words: list[str], tmp_path: Path) -> None:
     data(tmp_path, text)
-    if words == [
-        "already"
-    ]:  # without a header, the first row is taken for one; its names are those of columns
-        assert read(tmp_path, **options) == {"1.jpg": "b", "2.jpg": "a"}
-        return
     if words == ["label"]:  # two columns name images; one of them is called as such columns are
         assert found(tmp_path).image == "file"
         return
@@ -187,7 +242,7 @@ def test_two_tables_or_two_folders_are_asked_for(tmp_path: Path) -> None:
         found(tmp_path)
     assert found(tmp_path, folder="two").folder == tmp_path / "two"
     data(tmp_path, TWO, folder="two", name="u.csv")
-    with pytest.raises(UsageError, match=r"2 tables, t.csv, u.csv.*--csv"):
+    with pytest.raises(UsageError, match=r"there are 2 tables in it, t.csv, u.csv.*--csv"):
         found(tmp_path)
     assert found(tmp_path, csv="u.csv", folder="two").table.file.name == "u.csv"
 

@@ -225,3 +225,66 @@ def test_colours_become_their_codes(
     Image.fromarray(picture).save(path)
     reader = MaskReader(tuple(map(str, colours)), {}, {colour: at for at, colour in enumerate(colours)})
     np.testing.assert_array_equal(reader.read(path), codes)
+
+
+def test_what_is_left_out_is_said_with_void(tmp_path: Path) -> None:
+    (data(tmp_path, np.where(INDICES == 2, 255, INDICES).astype(np.uint8)) / "codes.txt").write_text(
+        "Sky\nRoad\nCar\nVoid\n"
+    )
+    assert "left out: Void, 255" in find_masks(tmp_path, OwnMasks()).remark
+    assert "left out: Void, 255, Sky" in find_masks(tmp_path, OwnMasks(ignore=("sky",))).remark
+
+
+def test_masks_that_hold_too_large_values_are_told_so(tmp_path: Path) -> None:
+    data(tmp_path, *[Image.fromarray(INDICES.astype(np.uint16) * 1000)] * 2)
+    with pytest.raises(DataError, match=r"frame_0.png: the mask holds the value 3000"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("saved", ["grey", "colour"])
+def test_jpeg_is_blamed_for_its_noise(saved: str, tmp_path: Path) -> None:
+    noisy = np.random.default_rng(1).integers(0, 2, (64, 64), dtype=np.uint8) * 255
+    data(tmp_path, noisy)
+    (tmp_path / "masks/frame_0.png").unlink()
+    picture = Image.fromarray(noisy if saved == "grey" else np.stack([noisy, noisy // 2, noisy], -1))
+    picture.save(tmp_path / "masks/frame_0.jpg", quality=60)
+    with pytest.raises(
+        DataError, match=r"frame_0.jpg: more than 64 .*JPEG changes pixels: save masks as PNG"
+    ):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"images": "pictures"}, ["--images pictures", "images, masks"]),
+        ({"masks": "annotation"}, ["--masks annotation", "images, masks"]),
+        ({"masks": "images"}, ["--masks images", "folder of their own"]),
+    ],
+)
+def test_folders_that_are_not_there(options: dict[str, str], words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(data(tmp_path, INDICES), **options)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("listed", [None, "valid.txt"])
+def test_parts_below_images_validate_where_no_list_does(listed: str | None, tmp_path: Path) -> None:
+    data(tmp_path, *[INDICES] * 6)
+    for kind, ending in (("images", "jpg"), ("masks", "png")):
+        for number in range(6):
+            part = ["train", "val", "test"][(number + 1) // 3 if number < 5 else 2]
+            (tmp_path / kind / part).mkdir(exist_ok=True)
+            name = f"frame_{number}.{ending}"
+            (tmp_path / kind / name).rename(tmp_path / kind / part / name)
+    if listed:
+        (tmp_path / listed).write_text("frame_0.jpg\n")
+    found = find_masks(tmp_path, OwnMasks())
+    assert (
+        f"; {listed} tells who validates" if listed else "; val/ validates; left out: 1 in other folders"
+    ) in found.remark
+    images = list(found.masks)
+    valid = found.splitter(images)[1]
+    assert [images[index].name for index in valid] == (
+        ["frame_0.jpg"] if listed else ["frame_2.jpg", "frame_3.jpg", "frame_4.jpg"]
+    )

@@ -62,7 +62,14 @@ def test_a_subset_larger_than_the_set(cli: Cli, dogscats: Path) -> None:
         photo.unlink()
     unbalanced = cli("dogscats", "--data", dogscats, *SMALL, "--subset", 10)
     assert unbalanced.exit_code == 1 and "only 2 of cats. Ask for 4" in unbalanced.output
-    assert cli("dogscats", "--data", dogscats, *SMALL, "--subset", 0).exit_code == 2
+
+
+@pytest.mark.parametrize(("subset", "message"), [(0, "greater than or equal to 2"), (9, "a multiple of 2")])
+def test_a_subset_that_cannot_be_halved(cli: Cli, dogscats: Path, subset: int, message: str) -> None:
+    result = cli("dogscats", "--data", dogscats, *SMALL, "--subset", subset)
+    assert result.exit_code == 2
+    assert f"--subset: '{subset}' is not allowed" in result.output and message in result.output
+    assert not Path("runs").exists()
 
 
 def test_the_layout_of_fastai(cli: Cli, dogscats: Path) -> None:

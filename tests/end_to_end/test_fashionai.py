@@ -18,6 +18,7 @@ def test_train_and_every_utility(cli: Cli, fashion: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "27 training and 3 validation images" in result.output
     assert "average_precision" in result.output
+    assert "attribute  skirt_length, 6 values; 10 of 30 photos have a maybe" in result.output
     bundle = json.loads(Path("run/model/model.json").read_text())
     assert bundle["vocab"] == list(VALUES["skirt_length"]), "all values, in the labels' order"
     assert Path("run/plots/balance.png").is_file() and not Path("run/plots/test.png").exists()

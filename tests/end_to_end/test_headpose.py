@@ -190,7 +190,7 @@ def test_the_notebook_functions(biwi: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_sample_is_learnt_twice_as_well_as_the_mean_place(tmp_path: Path) -> None:
+def test_the_sample_is_learnt_far_better_than_the_mean_place(tmp_path: Path) -> None:
     from visionkit.data.biwi import biwi_frames
     from visionkit.registry import get_recipe
 
@@ -202,4 +202,4 @@ def test_the_sample_is_learnt_twice_as_well_as_the_mean_place(tmp_path: Path) ->
     frames = biwi_frames(Path(info["data"]["path"]))
     mean = np.mean([frame.points for frame in frames if frame.person not in held], axis=0)
     blind = np.mean([math.dist(frame.points[0], mean[0]) for frame in frames if frame.person in held])
-    assert info["metrics"]["pixel_error"] < blind / 2
+    assert info["metrics"]["pixel_error"] < 0.4 * blind

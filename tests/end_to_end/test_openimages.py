@@ -128,7 +128,9 @@ def test_list_shows_the_classes_and_trains_nothing(cli: Cli, release: Release) -
     ("classes", "given", "message"),
     [
         (["Sandwich", "Hamburgr"], [], "Did you mean 'Hamburger'"),
-        (["Sandwich"], [], "--classes: 'Sandwich' is not allowed"),
+        (["Sandwich"], [], "--classes: 'Sandwich' is not allowed: name two classes or more"),
+        ([], ["--metadata", "nowhere"], "nowhere: there is no such folder"),
+        ([], ["--margin", "-0.1"], "--margin"),
         ([], ["--margin", "2"], "--margin"),
         ([], ["--photos", "tiny"], "--photos"),
         ([], ["--pause", "0"], "--pause"),

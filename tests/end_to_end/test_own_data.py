@@ -194,7 +194,12 @@ def test_bad_rows_are_refused_listed_and_skipped(cli: Cli, tiles: Path) -> None:
 
 def test_masks_in_colour_train_as_indices_do(cli: Cli, scenes: Path) -> None:
     result, colours = trained(cli, "masks", scenes)
-    for words in ("masks/, called as their images with '_mask'", "3 codes by classes.csv", "left out: Void"):
+    for words in (
+        "masks/, called as their images with '_mask'",
+        "3 codes by classes.csv",
+        "left out: Void",
+        "valid.txt tells who validates",
+    ):
         assert words in result.output
     assert cli("plot", "run").exit_code == 0
     assert cli("show", "masks", "--data", scenes, "--size", 36, *FAST).exit_code == 0
@@ -216,7 +221,7 @@ def test_masks_in_colour_train_as_indices_do(cli: Cli, scenes: Path) -> None:
 
 def test_ignored_codes_leave_loss_and_metrics(cli: Cli, scenes: Path) -> None:
     result, _ = trained(cli, "masks", scenes, "--ignore", "Car")
-    assert "left out: Car" in result.output
+    assert "left out: Void, Car" in result.output
     assert json.loads(Path("run/model/model.json").read_text())["vocab"] == ["Sky", "Road", "Void"]
     refused_by_all = cli("masks", "--data", scenes, "--size", 36, *FAST, "--ignore", "Car", "Sky")
     assert refused_by_all.exit_code == 1 and "two besides Void" in refused_by_all.output
@@ -266,3 +271,60 @@ def test_in_a_notebook(tiles: Path) -> None:
     assert list(dls.vocab) == ["clear", "haze", "wood"] and dls.one_batch()[1].shape == (4, 3)
     learn = csv.learner(dls)
     assert [metric.name for metric in learn.metrics] == ["accuracy_multi", "f2"]
+
+
+@pytest.mark.parametrize(("recipe", "data"), [("folder", "breeds"), ("csv", "tiles"), ("masks", "scenes")])
+def test_the_check_says_what_a_training_says(
+    recipe: str, data: str, cli: Cli, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(data)
+    options = ["--label-column", "kind"] if recipe == "csv" else []
+    result, _ = trained(cli, recipe, folder, *options)
+    found = next(line for line in result.output.splitlines() if line.startswith("found "))
+    checked = cli("check", recipe, "--data", folder, *options)
+    assert found in checked.stdout.splitlines()
+    report = json.loads(cli("check", recipe, "--data", folder, *options, "--json").stdout)
+    assert report["remark"].splitlines()[0] == found
+
+
+def test_the_check_says_it_though_files_are_damaged(cli: Cli, breeds: Path) -> None:
+    for photo in (breeds / "train/Sphynx").iterdir():
+        photo.write_bytes(b"")
+    checked = cli("check", "folder", "--data", breeds)
+    assert checked.exit_code == 1 and "classes by folders in train/; valid/ validates" in checked.stdout
+
+
+@pytest.mark.parametrize("option", [("--folds", 3), ("--group-by", r"_(\d)"), ("--split", "stratified")])
+def test_the_remark_says_who_validates_really(option: tuple[object, ...], cli: Cli, breeds: Path) -> None:
+    shown = cli("show", "folder", "--data", breeds, "--size", 32, *FAST, "--out", "sheet.png", *option)
+    assert f"in train/ and valid/; {option[0]} says what validates" in shown.output, shown.output
+    assert "left out" not in shown.output
+
+
+def test_classes_named_with_spaces_commas_and_letters_of_all_kinds(cli: Cli, breeds: Path) -> None:
+    for part in ("train", "valid"):
+        for old, new in (
+            ("Abyssinian", "a, b"),
+            ("Sphynx", "Katze \u732b"),
+            ("german_shorthaired", "c'd; e"),
+        ):
+            (breeds / part / old).rename(breeds / part / new)
+    _, info = trained(cli, "folder", breeds)
+    assert set(info["data"]["classes"]) == {"a, b", "Katze \u732b", "c'd; e"}
+    shutil.rmtree("run")
+    trained(cli, "folder", breeds, "--class-weights", "auto")
+
+
+def test_the_check_tells_why_nothing_is_left(cli: Cli, scenes: Path) -> None:
+    (scenes / "valid.txt").write_text("frame_8\nframe_9\n")
+    refused(
+        cli("check", "masks", "--data", scenes), "no image for validation", "valid.txt", "frame_8, frame_9"
+    )
+
+
+def test_settings_of_own_data_stand_in_a_file(cli: Cli, tiles: Path) -> None:
+    Path("settings.ini").write_text("[csv]\nlabel_column = kind\nvalid_column = is_valid\nsize = 32\n")
+    result = cli("csv", "--data", tiles, *FAST, "--out", "run", "--folds", 2)
+    assert result.exit_code == 0, result.output
+    assert "labels in 'kind'" in result.output and "--folds says what validates" in result.output
+    assert json.loads(Path("run/run.json").read_text())["data"]["valid"] == 10

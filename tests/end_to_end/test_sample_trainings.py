@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-PROMISED = {"pets": ("accuracy", 0.90), "planet": ("f2", 0.90), "camvid": ("pixel_accuracy", 0.85)}
+PROMISED = {
+    "pets": ("accuracy", 0.90),
+    "planet": ("f2", 0.90),
+    "camvid": ("pixel_accuracy", 0.85),
+    "dogscats": ("accuracy", 0.90),
+    "openimages": ("accuracy", 0.80),
+    "fashionai": ("accuracy", 0.75),
+    "folder": ("accuracy", 0.90),
+    "csv": ("f2", 0.85),
+    "masks": ("pixel_accuracy", 0.82),
+}
 
 
 @pytest.mark.slow

@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 
 from visionkit.errors import DataError, UsageError, VisionkitError
 from visionkit.inference import image_sources
-from visionkit.inference.answers import visible
 from visionkit.inference.image_sources import Unusable, find_images, read_names
 from visionkit.inference.imagenet import Classifier
 from visionkit.inference.network_by_name import load_network
 from visionkit.inference.photos import as_rgb, open_photo
+from visionkit.visible import visible
 
 ARCH = "squeezenet1_0"
 

@@ -54,6 +54,9 @@ def test_submission(cli: Cli, run: Path, dogscats: Path, tmp_path: Path) -> None
     assert {float(value) for _, value in rows(Path("sub/clipped.csv"))[1:]} <= {0.49, 0.51} | {
         value for value in found if 0.49 <= value <= 0.51
     }
+    below_a_file = cli("submit", "run", "--out", "plain.csv/x.csv")
+    assert below_a_file.exit_code == 1, below_a_file.output
+    assert "plain.csv/x.csv: cannot be written" in below_a_file.output
     assert not list(Path().rglob("*.part"))
 
 
@@ -83,7 +86,7 @@ def test_a_recipe_without_a_competition(cli: Cli, pets: Path) -> None:
     assert cli("pets", "--data", pets, "--size", 32, *FAST, "--out", "run").exit_code == 0
     result = cli("submit", "run")
     assert result.exit_code == 2
-    assert "pets" in result.output and "dogscats" in result.output
+    assert "no submission for the recipe pets, only for dogscats" in result.output
 
 
 def test_an_unfinished_run(cli: Cli, run: Path) -> None:

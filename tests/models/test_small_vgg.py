@@ -53,4 +53,7 @@ def test_on_the_command_line(cli: Cli, dogscats: Path) -> None:
     assert trained.exit_code == 0, trained.output
     assert "small_vgg, from scratch" in trained.output
     assert cli("plot", "run").exit_code == 0, "the run can be loaded again"
+    too_small = cli("dogscats", *options, "--no-pretrained", "--size", 15)
+    assert too_small.exit_code == 2
+    assert "small_vgg takes images of 16 pixels and more, not of 15" in too_small.output
     assert cli("export", "run", "--to", "safetensors").exit_code == 0

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
 from visionkit.settings import TrainSettings
-from visionkit.training.losses import label_loss, mask_loss, tag_loss
+from visionkit.training.losses import CountingCrossEntropyLoss, label_loss, mask_loss, tag_loss
 
 CLASSES, VOID, SMOOTH = 4, 3, 0.1
 WEIGHTS = torch.tensor([0.5, 2.0, 1.25, 0.25])
@@ -54,8 +54,9 @@ def test_the_defaults_are_fastais_own_losses() -> None:
     assert [type(loss) for loss in (label, tag, mask)] == [
         CrossEntropyLossFlat,
         BCEWithLogitsLossFlat,
-        CrossEntropyLossFlat,
+        CountingCrossEntropyLoss,
     ]
+    assert type(mask_loss(settings(), 4, None)) is CrossEntropyLossFlat
     assert (label.func.weight, label.func.label_smoothing, label.func.ignore_index) == (None, 0.0, -100)
     assert (tag.func.weight, tag.func.pos_weight, tag.thresh, tag.flatten) == (None, None, 0.3, True)
     assert (mask.func.weight, mask.func.ignore_index, mask.axis) == (None, VOID, 1)
@@ -170,13 +171,37 @@ def test_no_mask_loss_learns_from_void(
     torch.testing.assert_close(Tensor(loss(other, masks)), Tensor(value.detach()))
 
 
-@pytest.mark.parametrize("name", ["focal", "dice"])
-def test_nothing_but_void_is_a_finite_loss(name: str, masked: tuple[Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("weights", [None, MASK_WEIGHTS], ids=["plain", "weighted"])
+@pytest.mark.parametrize(
+    "options",
+    [*({"loss": name} for name in MASK_LOSSES)]
+    + [{"loss": name, "label_smoothing": SMOOTH} for name in ("cross-entropy", "cross-entropy+dice")],
+    ids=str,
+)
+def test_nothing_but_void_is_no_loss(
+    options: dict[str, Any], weights: Tensor | None, masked: tuple[Tensor, Tensor]
+) -> None:
+    """Of a batch without a pixel that counts: zero, from which nothing is learnt, and not NaN."""
     logits, masks = masked
     logits.requires_grad_()
-    value = mask_loss(settings(loss=name), CLASSES, VOID)(logits, torch.full_like(masks, VOID))
+    loss = mask_loss(settings(**options), CLASSES, VOID, weights)
+    value = loss(logits, TensorMask(torch.full_like(masks, VOID)))
     value.backward()
-    assert value.isfinite() and not logits.grad.any()
+    assert value == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
+    with NoneReduce(loss):
+        assert not loss(logits, torch.full_like(masks, VOID)).any()
+
+
+@pytest.mark.parametrize("options", [{}, {"loss": "focal"}, {"loss": "bce"}, {"label_smoothing": SMOOTH}])
+def test_labels_that_weigh_nothing_are_no_loss(
+    options: dict[str, Any], labelled: tuple[Tensor, Tensor]
+) -> None:
+    logits, labels = labelled
+    logits.requires_grad_()
+    loss = label_loss(settings(**options), torch.tensor([0.0, 1, 1, 1]))
+    value = loss(logits, torch.zeros_like(labels))
+    value.backward()
+    assert value == 0 and not logits.grad.any()
 
 
 LOSSES = [

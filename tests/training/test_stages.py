@@ -31,9 +31,7 @@ def test_stages_follow_sizes_and_epochs(sizes: list[int], data: st.DataObject, p
         return
     expected = []
     for size, (head, whole) in zip(sizes, pairs):
-        expected += (
-            [(size, True, head), (size, False, whole)] if pretrained else [(size, False, whole)]
-        )
+        expected += [(size, True, head), (size, False, whole)] if pretrained else [(size, False, whole)]
     stages = plan_stages(settings, pretrained)
     assert [(stage.size, stage.frozen, stage.epochs) for stage in stages] == [
         plan for plan in expected if plan[2]

@@ -18,6 +18,7 @@ from visionkit.checks.duplicates import DuplicateGroup
 from visionkit.checks.result import CheckReport, concerned, grouped
 from visionkit.errors import VisionkitError
 from visionkit.progress import quantity
+from visionkit.visible import visible
 
 MOST_FILES = 200
 MOST_GROUPS = 100
@@ -64,14 +65,6 @@ def render_page(report: CheckReport) -> str:
         more_classes=max(0, len(report.balance) - MOST_CLASSES),
         shares=sorted(report.pixel_share, key=lambda share: -share.pixels)[:MOST_CLASSES],
         excluded=len(report.excluded()),
-    )
-
-
-def visible(text: object) -> str:
-    """`text` with what cannot be seen, such as control characters, written out as escapes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in str(text)
     )
 
 

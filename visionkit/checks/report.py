@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,11 @@ def check_dataset(
             for image, target in zip(dataset.images, dataset.targets)
         }
         problems += label_problems(labels, parts, multiple)
-    return _report(root, dataset.recipe.name, images, parts, labels, shares, [*gathered, *problems], started)
+    report = _report(
+        root, dataset.recipe.name, images, parts, labels, shares, [*gathered, *problems], started
+    )
+    with gathering():  # what it refuses while it reads the folder once more was gathered before
+        return replace(report, remark=dataset.remark())
 
 
 def check_folder(folder: Path, memory: Path | None, progress: Progress) -> CheckReport:

@@ -29,6 +29,7 @@ class CheckReport:
         balance: the images of each class or tag.
         pixel_share: how much of the masks each code covers.
         duplicates: groups of identical images and of images that look alike.
+        remark: what a training says of the data before it starts, such as what was found in it.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class CheckReport:
     balance: list[Balance] = field(default_factory=list)
     pixel_share: list[PixelShare] = field(default_factory=list)
     duplicates: list[DuplicateGroup] = field(default_factory=list)
+    remark: str = ""
 
     def excluded(self) -> list[Path]:
         """The files that a training had better leave out, sorted.
@@ -56,16 +58,17 @@ class CheckReport:
     def as_json(self) -> dict[str, Any]:
         """Everything, for `json.dumps`; files by their paths from `path`, with forward slashes.
 
-        The keys: `format` (1), `path`, `recipe`, `counts`; `problems` with `kind`, `severity`, `message` and
-        `files`; `balance` with `name`, `train`, `valid` and `other`; `pixel_share` with `code`, `name`,
-        `pixels`, `share`, and the number of masks for `train` and `valid` that have it; `duplicates` with
-        `kind` (exact or near), `crosses`, `contradicts` and `files`, each with `file`, `part` and `label`;
-        and `excluded`, what `--exclude` lists.
+        The keys: `format` (1), `path`, `recipe`, `remark`, `counts`; `problems` with `kind`, `severity`,
+        `message` and `files`; `balance` with `name`, `train`, `valid` and `other`; `pixel_share` with `code`,
+        `name`, `pixels`, `share`, and the number of masks for `train` and `valid` that have it; `duplicates`
+        with `kind` (exact or near), `crosses`, `contradicts` and `files`, each with `file`, `part` and
+        `label`; and `excluded`, what `--exclude` lists.
         """
         return {
             "format": 1,
             "path": str(self.path),
             "recipe": self.recipe,
+            "remark": self.remark,
             "counts": self.counts,
             "problems": [
                 {

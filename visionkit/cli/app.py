@@ -17,10 +17,11 @@ from visionkit.cli.groups import PROGRAM, RecipeGroup
 from visionkit.cli.new_command import new
 from visionkit.cli.submit_command import submit
 
-HELP = """Train vision models from recipes: classification, tags and segmentation, on fastai.
-
-`visionkit pets --sample` tries a recipe on a small synthetic data set, `visionkit RECIPE --help` lists its
-options."""
+HELP = (
+    "Train vision models from recipes, on fastai: one label an image, tags, masks or key points.\n\n"
+    "`visionkit pets --sample` tries a recipe on a small synthetic data set, `visionkit RECIPE --help` lists "
+    "its options."
+)
 
 app = typer.Typer(
     cls=RecipeGroup.of(recipe_commands.train),
@@ -61,11 +62,17 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks and the libraries' warnings.")
+        bool, typer.Option("--debug", metavar="", help="Show tracebacks and the libraries' warnings.")
     ] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version),
+        typer.Option(
+            "--version",
+            metavar="",
+            help="Print the version and stop.",
+            is_eager=True,
+            callback=_print_version,
+        ),
     ] = False,
 ) -> None:
     """Set what holds for every command."""

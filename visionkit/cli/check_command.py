@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visionkit.cli.common_options import DataOption, SampleOption, SettingsOption
-from visionkit.errors import UsageError
+from visionkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from visionkit.checks.result import CheckReport
+    from visionkit.data.dataset import Dataset
+    from visionkit.data.problems import Problem
     from visionkit.recipe import Recipe
+    from visionkit.settings import TrainSettings
 
 HELP = (
     "Look at every image, mask and row of a data set: faults, balance, duplicates, leaks.\n\n"
@@ -60,7 +63,6 @@ def check(
     _refuse_targets(report, exclude)
     call = Call.read(recipe, flags, sample, settings_file)
     from visionkit.checks.report import check_dataset
-    from visionkit.data.dataset import Dataset
     from visionkit.data.problems import gathering
     from visionkit.sources import locate
 
@@ -68,7 +70,7 @@ def check(
         store = call.file.store(progress)
         place = locate(recipe.sourced(call.settings), data, sample, call.settings.seed, store)
         with gathering() as gathered:
-            dataset = Dataset.find(recipe, call.settings, place.folder)
+            dataset = _find(recipe, call.settings, place.folder, gathered)
         found = check_dataset(dataset, gathered, store.memory, progress)
     _give(found, json_output, report, exclude)
 
@@ -101,6 +103,19 @@ def check_any(
         folder = find_folder(data, store).folder
         found = check_folder(folder, store.memory, progress)
     _give(found, json_output, report, exclude)
+
+
+def _find(recipe: Recipe, settings: TrainSettings, folder: Path, gathered: list[Problem]) -> Dataset:
+    """The data set; where none is left, the error tells what was wrong before it, too."""
+    from visionkit.data.dataset import Dataset
+
+    try:
+        return Dataset.find(recipe, settings, folder)
+    except DataError as error:
+        if not gathered:
+            raise
+        more = f" (And {len(gathered) - 1:,} more.)" if len(gathered) > 1 else ""
+        raise DataError(f"{error} Before that: {gathered[0].message}{more}") from error
 
 
 def _refuse_targets(report: Path | None, exclude: Path | None) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from visionkit.errors import UsageError
 from visionkit.progress import Progress, Silence, quantity
+from visionkit.visible import visible
 
 if TYPE_CHECKING:
     from visionkit.inference.answers import AnswerWriter
@@ -59,13 +60,19 @@ def classify(
         str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Network")
     ] = "auto",
     bs: Annotated[
-        int, typer.Option("--bs", min=1, help="Images computed at once.", rich_help_panel="Network")
+        int,
+        typer.Option(
+            "--bs", metavar="INTEGER", min=1, help="Images computed at once.", rich_help_panel="Network"
+        ),
     ] = 32,
-    top: Annotated[int, typer.Option(min=1, help="Classes for each image.", rich_help_panel="Output")] = 5,
+    top: Annotated[
+        int, typer.Option(metavar="INTEGER", min=1, help="Classes for each image.", rich_help_panel="Output")
+    ] = 5,
     json_output: Annotated[
         bool,
         typer.Option(
             "--json",
+            metavar="",
             help="Print a JSON array, one object a line: "
             '{"image": …, "top": [{"class": 281, "label": "tabby", "probability": 0.62}, …]}.',
             rich_help_panel="Output",
@@ -136,8 +143,6 @@ def _faults(found: list[str | Unusable]) -> Iterator[Answer]:
 
 def _write(answers: Iterator[Answer], writer: AnswerWriter, progress: Progress, total: int) -> int:
     """Write the answers as they come; returns for how many images there is none, having said why."""
-    from visionkit.inference.answers import visible
-
     failed = 0
     with progress.track("classify", total, "images") as advance:
         for answer in answers:

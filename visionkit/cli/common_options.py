@@ -21,6 +21,7 @@ SampleOption = Annotated[
     bool,
     typer.Option(
         "--sample",
+        metavar="",
         help="Use a small synthetic data set, drawn by visionkit.",
         rich_help_panel="Data",
         show_default=False,
@@ -30,6 +31,7 @@ ListOption = Annotated[
     bool,
     typer.Option(
         "--list",
+        metavar="",
         help="List what the data set has to choose from, and stop.",
         rich_help_panel="Data",
         show_default=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import types
 from collections.abc import Callable
@@ -12,18 +13,35 @@ import typer
 from typer.core import TyperCommand
 
 from visionkit.recipe import Recipe
+from visionkit.tasks.options import LOSSES, goes_with
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-class ManyValuesCommand(TyperCommand):
-    """A command whose options for several values also take them in a row: `--then 192 256`."""
+LONGEST_DEFAULT = 30
+"""Characters of a default that is shown: an address would be cut off in the middle on a narrow terminal."""
+
+
+class RecipeCommand(TyperCommand):
+    """A command whose options for several values also take them in a row: `--then 192 256`.
+
+    Its help text does without the `--no-…` of what is off anyway, which takes the room of the explanations.
+    """
 
     many: frozenset[str] = frozenset()
+    off: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._repeated(args))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        shown = copy.copy(self)
+        shown.params = [copy.copy(param) for param in self.params]
+        for param in shown.params:
+            if param.name in self.off:
+                param.secondary_opts = []
+        super(RecipeCommand, shown).format_help(ctx, formatter)
 
     def _repeated(self, args: list[str]) -> list[str]:
         """`--then 192 256` as `--then 192 --then 256`."""
@@ -61,7 +79,9 @@ def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
                 flags[name] = ",".join(value)
         action(recipe, flags, **common)
 
-    parameters = [*declared, *map(_option, fields, fields.values())]
+    own = sorted(fields, key=lambda name: _panel(fields[name]) != "Recipe")
+    task = None if recipe.task_of is not None else recipe.task
+    parameters = [*declared, *(_option(name, fields[name], task) for name in own)]
     setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010  (what Typer reads)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__doc__ = (
@@ -72,10 +92,11 @@ def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.command(recipe.name, cls=ManyValuesCommand)(run)
+    app.command(recipe.name, cls=RecipeCommand)(run)
     command = typer.main.get_command(app)
-    assert isinstance(command, ManyValuesCommand)
+    assert isinstance(command, RecipeCommand)
     command.many = frozenset(_flag(name) for name, field in fields.items() if _is_many(field))
+    command.off = frozenset(name for name, field in fields.items() if field.default is False)
     return command
 
 
@@ -83,20 +104,33 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _option(name: str, field: FieldInfo) -> inspect.Parameter:
-    """One setting. Its text is read by the settings' own types, so that flags and settings.ini are told the
-    same.
-    """
+def _panel(field: FieldInfo) -> str:
     extra = field.json_schema_extra
-    panel = str(extra["panel"]) if isinstance(extra, dict) else "Recipe"
+    return str(extra["panel"]) if isinstance(extra, dict) else "Recipe"
+
+
+def _option(name: str, field: FieldInfo, task: str | None) -> inspect.Parameter:
+    """One setting. Its text is read by the settings' own types, so that flags and settings.ini are told the
+    same. What does not go with `task` (None: nobody knows yet) is refused with a reason, and not listed.
+    """
     flag = _flag(name)
-    named = {True: flag[2:], False: f"no-{flag[2:]}"}  # as it is said on the command line
-    shown = _shown(named[field.default] if isinstance(field.default, bool) else field.default)
-    text = f"{field.description} Default: {shown}." if shown else field.description
+    shown = _shown(field.default)
+    if len(shown) > LONGEST_DEFAULT:
+        shown = ""
+    text = field.description
+    if name == "loss" and task is not None and task in LOSSES:
+        losses = ", ".join(LOSSES[task]).replace("bce", "bce (binary cross-entropy)")
+        text = f"What is minimised: {losses}; auto is the first."
+    more: dict[str, Any] = {
+        "help": f"{text} Default: {shown}." if shown else text,
+        "rich_help_panel": _panel(field),
+        "metavar": _metavar(field),
+        "show_default": False,
+        "hidden": task is not None and not goes_with(name, task),
+    }
     if field.annotation is bool:
-        option = typer.Option(f"{flag}/--no-{flag[2:]}", help=text, rich_help_panel=panel, show_default=False)
-        return _parameter(name, bool | None, option, None)
-    option = typer.Option(flag, help=text, rich_help_panel=panel, metavar=_metavar(field), show_default=False)
+        return _parameter(name, bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", **more), None)
+    option = typer.Option(flag, **more)
     if _is_many(field):
         return _parameter(name, list[str], option, [])
     return _parameter(name, str | None, option, None)
@@ -108,6 +142,10 @@ def _parameter(name: str, kind: Any, option: Any, default: Any) -> inspect.Param
 
 
 def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    if isinstance(default, float):
+        return f"{default:g}"
     if isinstance(default, tuple):
         return ", ".join(map(str, default))
     return "" if default is None else str(default)
@@ -148,6 +186,6 @@ def _metavar(field: FieldInfo) -> str:
             parts.append(kind)
         elif get_origin(kind) is tuple:
             parts.append("INTEGER…")
-        elif kind is not types.NoneType:
+        elif kind not in (types.NoneType, bool):
             parts.append(names.get(kind, "TEXT"))
     return "|".join(dict.fromkeys(parts))

@@ -19,26 +19,28 @@ from visionkit.sources.catalogue import entries
 if TYPE_CHECKING:
     from visionkit.checks.result import CheckReport
 
+NARROW = 110
+"""Columns of a terminal below which a table's longest texts share a column."""
 MOST_ROWS = 40
 MOST_CLASSES = 12
 """With more classes the table of a training is left to its report.csv."""
 
 
 def print_recipes() -> None:
-    """One row a recipe."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("recipe", "task", "data set", "size", "licence", "reference"):
+    """One row a recipe; in a terminal too narrow for six columns, with all but name and task in one."""
+    console = wide_console()
+    columns = ["recipe", "task", "data set", "size", "licence", "reference"]
+    narrow = console.width < NARROW
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in [*columns[:2], "; ".join(columns[2:])] if narrow else columns:
         table.add_column(name, overflow="fold", no_wrap=name in ("recipe", "task"))
     for name in recipe_names():
         recipe = get_recipe(name)
         task = recipe.task if recipe.task_of is None else "as the data says"
-        table.add_row(
-            *map(
-                escape,
-                (recipe.name, task, recipe.dataset, recipe.size, recipe.licence, recipe.headline),
-            )
-        )
-    wide_console().print(table)
+        facts = [recipe.dataset, recipe.size, recipe.licence, recipe.headline]
+        row = ["; ".join(filter(None, facts))] if narrow else facts
+        table.add_row(*map(escape, (recipe.name, task, *row)))
+    console.print(table)
 
 
 def print_runs(root: Path) -> None:
@@ -128,10 +130,12 @@ def print_check(report: CheckReport) -> None:
     size = quantity(int(counts["bytes"]), "bytes")
     parts = f", {counts['train']:,} train and {counts['valid']:,} validate" if counts.get("train") else ""
     console.print(f"checked    {escape(str(report.path))}: {counts['images']:,} images, {size}{parts}")
+    if report.remark:
+        console.print(report.remark, markup=False, highlight=False)
     _print_shares(report, console)
     rows = summary_rows(report)
     if not rows:
-        console.print("found      nothing wrong")
+        console.print("faults     none")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("", "kind", "count", "what"):

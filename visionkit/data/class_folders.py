@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from visionkit.data.images import image_names_below, scan_folder, skipped_names
+from visionkit.data.own_split import Splitter, chosen_option, drawn, who_validates
 from visionkit.data.photos import PhotoSettings
 from visionkit.data.problems import refuse, skipping
 from visionkit.data.splits import TRAIN_FOLDERS, Splits, relative_name
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
 
 TEST_FOLDERS = frozenset({"test", "testing"})
+NO_CLASSES = frozenset({"__MACOSX"})
+"""What macOS puts into archives beside the files themselves."""
 ENLARGED = 3
 """So many times larger than they are, images are worth a remark."""
 LOOKED_AT = 25
@@ -47,6 +52,7 @@ class ClassFolders(NamedTuple):
         valid: the folder of validation images; None where they are to be drawn.
         left_out: folders that are neither.
         empty: folders of classes without an image.
+        loose: how many images lie beside the folders of the parts, which leaves them out.
     """
 
     labels: dict[Path, str]
@@ -54,6 +60,20 @@ class ClassFolders(NamedTuple):
     valid: Path | None
     left_out: list[Path]
     empty: list[Path]
+    loose: int = 0
+
+    def splitter(self, settings: ClassFolderSettings) -> Splitter:
+        """Fastai's splitter of the images: those in `valid` validate, or drawn ones."""
+        valid = self.valid
+        if valid is None:
+            return drawn(settings)
+
+        def split(images: Sequence[Path]) -> Splits:
+            held = [image.is_relative_to(valid) for image in images]
+            train = [index for index, validates in enumerate(held) if not validates]
+            return train, [index for index, validates in enumerate(held) if validates]
+
+        return split
 
 
 def class_folders(root: Path, valid_folder: str = "auto") -> ClassFolders:
@@ -61,7 +81,8 @@ def class_folders(root: Path, valid_folder: str = "auto") -> ClassFolders:
 
     The class of an image is the first folder on its way from the folder of its part (`train`, `valid`), or
     from `root` where there are no parts; folders below it make no difference. Hidden folders are left out,
-    and a folder that holds nothing but one folder of folders stands for that.
+    and a folder that holds nothing but one folder of folders stands for that. Links to folders of parts and
+    classes are followed, those below them are not.
 
     Args:
         root: the data set's folder.
@@ -69,10 +90,10 @@ def class_folders(root: Path, valid_folder: str = "auto") -> ClassFolders:
 
     Raises:
         UsageError: `valid_folder` is not there.
-        DataError: there are no class folders, or images lie outside of them.
+        DataError: there are no class folders, images lie outside of them, or none is there to validate.
     """
     root = _without_wrapping(root)
-    images, names = scan_folder(root)
+    images, names = _look(root)
     folders = {name.lower(): root / name for name in names}
     train = next((folders[name] for name in sorted(TRAIN_FOLDERS) if name in folders), None)
     test = next((folders[name] for name in sorted(TEST_FOLDERS) if name in folders), None)
@@ -81,8 +102,9 @@ def class_folders(root: Path, valid_folder: str = "auto") -> ClassFolders:
         if images:
             _refuse_loose(root, images)
         if not names:
-            hint = "Put the images into a folder for each class." if images else ""
-            raise DataError(f"{root}: there are no folders of classes. {hint}".rstrip())
+            raise DataError(
+                f"{root}: there are no folders of classes. Put images into a folder for each class."
+            )
         classes = [root / name for name in names if root / name != test]
         left_out = [test] if test is not None else []
     else:
@@ -96,18 +118,12 @@ def class_folders(root: Path, valid_folder: str = "auto") -> ClassFolders:
         labels.update(dict.fromkeys(inside, folder.name))
         if not inside:
             empty.append(folder)
-    return ClassFolders(labels, train, valid, left_out, empty)
-
-
-def validation_folder(folder: Path) -> Callable[[Sequence[Path]], Splits]:
-    """A fastai splitter: the images below `folder` validate."""
-
-    def split(images: Sequence[Path]) -> Splits:
-        held = [image.is_relative_to(folder) for image in images]
-        train = [index for index, validates in enumerate(held) if not validates]
-        return train, [index for index, validates in enumerate(held) if validates]
-
-    return split
+    if valid is not None and not any(image.is_relative_to(valid) for image in labels):
+        raise DataError(
+            f"{valid}: there is no image in it, and it is to validate. Add images, remove the folder, or "
+            "take --valid-folder random."
+        )
+    return ClassFolders(labels, train, valid, left_out, empty, len(images) if train is not None else 0)
 
 
 def describe_class_folders(dataset: Dataset) -> str:
@@ -115,19 +131,26 @@ def describe_class_folders(dataset: Dataset) -> str:
     assert isinstance(dataset.settings, ClassFolderSettings)
     with skipping(dataset.skipped):
         found = class_folders(dataset.path, dataset.settings.valid_folder)
-    classes = f"{len(set(found.labels.values())):,} classes by folders"
-    if found.train is None:
-        parts = f"in {dataset.path.resolve().name}/; --valid-pct of them validate"
-    elif found.valid is None:
-        parts = f"in {found.train.name}/; --valid-pct of them validate"
-    else:
-        parts = f"in {found.train.name}/; {found.valid.name}/ validates"
-    if dataset.settings.split != "recipe":
-        parts = f"{parts.partition(';')[0]}; --split says what validates"
-    for what, folders in (("left out", found.left_out), ("without images", found.empty)):
-        if folders:
-            parts += f"; {what}: {listing([f'{relative_name(each, dataset.path)}/' for each in folders])}"
-    lines = [f"found      {classes} {parts}"]
+    parts = [part for part in (found.train, found.valid) if part is not None]
+    if not chosen_option(dataset.settings):
+        parts = parts[:1]
+    places = " and ".join(f"{part.name}/" for part in parts or [dataset.path.resolve()])
+    told = f"{found.valid.name}/ validates" if found.valid is not None else ""
+    count = len(set(found.labels.values()))
+    words = [
+        f"found      {count:,} {'class' if count == 1 else 'classes'} by folders in {places}",
+        who_validates(dataset.settings, told),
+    ]
+    left_out, empty = (
+        [f"{relative_name(each, dataset.path)}/" for each in folders]
+        for folders in (found.left_out, found.empty)
+    )
+    if found.loose:
+        left_out.append(f"{found.loose:,} {'image' if found.loose == 1 else 'images'} beside them")
+    for what, names in (("left out", left_out), ("without images", empty)):
+        if names:
+            words.append(f"{what}: {listing(names)}")
+    lines = ["; ".join(words)]
     if small := _too_small(dataset):
         lines.append(small)
     return "\n".join(lines)
@@ -137,11 +160,14 @@ def _too_small(dataset: Dataset) -> str:
     """Says so where the images are much smaller than the size of the last stage."""
     from PIL import Image
 
+    unreadable = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
     chosen = dataset.images[:: max(1, len(dataset.images) // LOOKED_AT)]
     sides = []
     for image in chosen:
-        with Image.open(image) as opened:
+        with suppress(*unreadable), Image.open(image) as opened:  # a check tells of them by itself
             sides.append(min(opened.size))
+    if not sides:
+        return ""
     side, size = int(median(sides)), dataset.settings.sizes[-1]
     enough = max(64, -(-side // 32) * 32)
     if size < ENLARGED * side or size <= enough:
@@ -154,10 +180,10 @@ def _too_small(dataset: Dataset) -> str:
 
 def _without_wrapping(root: Path) -> Path:
     """The folder that holds more than one folder, which archives may wrap into others."""
-    images, folders = scan_folder(root)
+    images, folders = _look(root)
     while not images and len(folders) == 1:
         inside = root / folders[0]
-        inner_images, inner = scan_folder(inside)
+        inner_images, inner = _look(inside)
         if inner_images or not inner:
             break
         root, images, folders = inside, inner_images, inner
@@ -179,7 +205,10 @@ def _valid_folder(
             )
         return None
     if wanted == "auto":
-        return there or test
+        if there is not None or test is None:
+            return there
+        images, classes = _look(test)
+        return test if classes and not images else None  # in competitions nobody knows what it shows
     if wanted == "random":
         return None
     if wanted.lower() not in folders or folders[wanted.lower()] == train:
@@ -191,10 +220,23 @@ def _valid_folder(
 
 
 def _classes(part: Path) -> list[Path]:
-    images, names = scan_folder(part)
+    images, names = _look(part)
     if images:
         _refuse_loose(part, images)
     return [part / name for name in names]
+
+
+def _look(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the images and of the folders in `folder`, links to folders among them."""
+    images, folders = scan_folder(folder)
+    here = folder.resolve()
+    with os.scandir(folder) as entries:
+        links = [entry.name for entry in entries if entry.is_symlink() and not entry.name.startswith(".")]
+    for name in links:
+        place = Path(os.path.realpath(folder / name))  # unlike Path.resolve, goes round in no circle
+        if place.is_dir() and not here.is_relative_to(place):  # one that leads back holds all images
+            folders.append(name)
+    return images, sorted(name for name in folders if name not in NO_CLASSES)
 
 
 def _refuse_loose(folder: Path, names: list[str]) -> None:

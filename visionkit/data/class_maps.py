@@ -39,7 +39,9 @@ def read_class_map(file: Path) -> ClassMap:
     colours: dict[int, int] = {}
     for number, values in table.rows():
         if len(values) != len(table.columns):
-            raise DataError(f"{file}, row {number}: {len(values)} values for {len(table.columns)} columns.")
+            raise DataError(
+                f"{file}, row {number}: {len(values)} values for {len(table.columns)} columns. Correct it."
+            )
         name, *channels = (values[place].strip() for place in places)
         if not name:
             raise DataError(f"{file}, row {number}: no name. Complete or remove the row.")

@@ -60,7 +60,7 @@ class Dataset:
         dataset = cls.find(recipe, settings, path)
         store = store or Store()
         check_for_training(dataset, store)
-        if dataset.recipe.remark is not None and (remark := dataset.recipe.remark(dataset)):
+        if remark := dataset.remark():
             store.progress.note(remark)
         return replace(dataset, memory=store.memory)
 
@@ -96,6 +96,10 @@ class Dataset:
     def task(self) -> Task:
         """What the recipe's task adds: loss, metrics, decoding, plots."""
         return get_task(self.recipe.task)
+
+    def remark(self) -> str:
+        """What the recipe says of the data before a training, or a check; "" for nothing."""
+        return "" if self.recipe.remark is None else self.recipe.remark(self)
 
     @property
     def synthetic(self) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from visionkit.data.images import image_files
 from visionkit.data.problems import refuse
 from visionkit.errors import DataError, listing
+from visionkit.settings import ClassifierSettings, setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +25,16 @@ TEST_FOLDERS = ("test", "test1")
 """Kaggle's name, and that of fast.ai's archive."""
 
 _NAME = re.compile(r"(cat|dog)\.(\d+)\.[^.]+")
+
+
+class SubsetSettings(ClassifierSettings):
+    """How many of the photos to take."""
+
+    subset: Annotated[
+        Annotated[int, Field(ge=2, multiple_of=2)] | None,
+        BeforeValidator(lambda given: None if given == "" else given),
+        setting("Train and validate on so many photos, half of them cats; all if empty.", "Recipe"),
+    ] = None
 
 
 def label(photo: Path) -> str:
@@ -57,6 +70,15 @@ def labelled_photos(folder: Path) -> list[Path]:
     return [photo for *_, photo in sorted(named)]
 
 
+def splitter(folder: Path, settings: SubsetSettings) -> Callable[[Any], Any]:
+    """What divides the photos: `valid/` where there is one and all photos are used, else chance."""
+    import fastai.vision.all as fv
+
+    if has_own_split(folder) and settings.subset is None:
+        return fv.FuncSplitter(lambda photo: photo.is_relative_to(folder / "valid"))
+    return fv.RandomSplitter(settings.valid_pct, seed=settings.seed)
+
+
 def has_own_split(folder: Path) -> bool:
     """Whether the data set says itself which photos validate, as fast.ai's does."""
     return (folder / "valid").is_dir()
@@ -65,15 +87,14 @@ def has_own_split(folder: Path) -> bool:
 def choose(photos: Sequence[Path], count: int | None, seed: int) -> list[Path]:
     """A random `count` of `photos`, half of them cats, in their order; all where there are no more.
 
-    The choice depends on the names and the seed alone. Of each class `count // 2` photos are taken, and one
-    at least.
+    The choice depends on the names and the seed alone.
 
     Raises:
         DataError: there are fewer cats or dogs than half of `count`.
     """
     if count is None or count >= len(photos):
         return list(photos)
-    each = max(1, count // 2)
+    each = count // 2
     chosen: set[Path] = set()
     for number, name in enumerate(CLASSES):
         of_class = [photo for photo in photos if label(photo) == name]
@@ -89,7 +110,7 @@ def choose(photos: Sequence[Path], count: int | None, seed: int) -> list[Path]:
 def subset_remark(dataset: Dataset) -> str:
     """Says so where `--subset` asks for more photos than there are; "" otherwise."""
     asked, found = getattr(dataset.settings, "subset", None), len(dataset.images)
-    if asked is None or found >= asked - asked % 2:
+    if asked is None or found >= asked:
         return ""
     return f"subset     all {found:,} photos: --subset {asked:,} asks for more than there are"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,9 @@ from visionkit.data.problems import refuse
 from visionkit.data.tables import Table, headerless_table, shown
 from visionkit.errors import DataError, listing, nearest
 from visionkit.settings import ClassifierSettings, setting
+
+if TYPE_CHECKING:
+    from visionkit.data.dataset import Dataset
 
 AttributeName = Literal[
     "skirt_length", "sleeve_length", "pant_length", "coat_length",
@@ -77,7 +80,9 @@ class AttributeSettings(ClassifierSettings):
     """Which attribute to tell, and how to judge it."""
 
     attribute: Annotated[
-        AttributeName, BeforeValidator(known_attribute), setting("What to tell of the clothes.", "Recipe")
+        AttributeName,
+        BeforeValidator(known_attribute),
+        setting(f"What to tell of the clothes: {', '.join(VALUES)}.", "Recipe", "ATTRIBUTE"),
     ] = "skirt_length"
     tta_crops: Annotated[
         Literal["0", "5", "10"],
@@ -153,11 +158,13 @@ class _Reader:
     def read(self) -> list[AnnotatedImage]:
         """All rows of the attribute, and then the images without one."""
         images: ImageLookup | None = None
+        named: set[str] = set()
         for number, row in self.table.rows():
             if len(row) != len(COLUMNS):
                 self._refuse(number, "row values", f"{len(row)} values, and not 3: image, attribute, label.")
                 continue
             name, attribute, letters = map(str.strip, row)
+            named.add(attribute)
             if attribute == self.place:
                 images = images or ImageLookup(self.folder)
                 self._add(number, name, letters, images)
@@ -167,7 +174,9 @@ class _Reader:
         if images is not None:
             self._refuse_orphans(images)
         if not self._kept:
-            message = f"no row for {self.place}, or all are refused or to be skipped."
+            message = f"all rows for {self.place} are refused or to be skipped."
+            if self.place not in named:
+                message = f"no row for {self.place}, only rows for {', '.join(sorted(named))}."
             refuse("no rows", f"{self.table.file}: {message}")
         return self._kept
 
@@ -217,6 +226,14 @@ class _Reader:
                     f"{self.table.file}: no row for {len(orphans):,} of the images in {self.folder}: "
                     f"{listing(list(map(shown, orphans)))}. Add rows or move them away."
                 ) from None
+
+
+def attribute_remark(dataset: Dataset) -> str:
+    """Which attribute is told, and how many labels have a maybe."""
+    attribute = str(getattr(dataset.settings, "attribute", ""))
+    unsure, count = sum(bool(image.maybe) for image in dataset.items), len(dataset.items)
+    told = f"attribute  {attribute}, {len(VALUES[attribute])} values"
+    return f"{told}; {unsure:,} of {count:,} photos have a maybe"
 
 
 def maybe_places(images: Sequence[AnnotatedImage], vocab: Sequence[str]) -> list[list[int]]:

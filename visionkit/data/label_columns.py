@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
 
+from visionkit.data.delimiters import character, delimiter_name, find_delimiter
 from visionkit.data.images import IMAGE_ENDINGS, scan_folder
 from visionkit.data.lookup import ImageLookup
-from visionkit.data.photos import PhotoSettings
 from visionkit.data.problems import gathering
 from visionkit.data.splits import relative_name
+from visionkit.data.table_settings import TableSettings
 from visionkit.data.tables import Table, open_table, separator_name, shown
 from visionkit.errors import DataError, UsageError, listing, nearest
-from visionkit.settings import Names, OptionalPath, setting
 
 IMAGE_NAMES = frozenset(
     ("image", "img", "photo", "file", "filename", "filepath", "path", "name", "fname", "id")
@@ -26,57 +25,17 @@ ONE_LABEL = frozenset(("label", "class", "category", "target", "breed", "species
 MANY_LABELS = frozenset(("labels", "tags", "classes", "categories", "targets"))
 PART_NAMES = frozenset(("is_valid", "valid", "split", "part", "subset", "set"))
 PARTS = {
-    **dict.fromkeys(("1", "1.0", "true", "yes", "valid", "val", "validation"), "valid"),
+    **dict.fromkeys(("1", "1.0", "true", "yes", "valid", "val", "validation", "dev"), "valid"),
     **dict.fromkeys(("", "0", "0.0", "false", "no", "train", "training"), "train"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
 FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
-DELIMITERS = {"space": " ", "comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 HEAD = 5_000
 """So many rows tell what the columns are."""
 NAMES_TRIED = 30
 MOST_FOLDERS = 200
-
-
-class TableSettings(PhotoSettings):
-    """Which table, and what its columns are; what is not given is found."""
-
-    csv: Annotated[
-        OptionalPath, setting("The CSV file, from --data; the only .csv or .tsv there if empty.", "Recipe")
-    ] = None
-    separator: Annotated[
-        str, setting("Between columns: found, or comma, semicolon, tab, pipe or a character.", "Recipe")
-    ] = ""
-    folder: Annotated[
-        str,
-        setting("Folder of the images, from --data; the one that has the named files if empty.", "Recipe"),
-    ] = ""
-    image_column: Annotated[
-        str, setting("Column of the images' names; the one that names files if empty.", "Recipe")
-    ] = ""
-    label_column: Annotated[
-        Names,
-        setting(
-            "Column of the labels; several hold 1 for the tags that an image has, else 0.",
-            "Recipe",
-            "COLUMN…",
-        ),
-    ] = ()
-    labels: Annotated[
-        Literal["auto", "one", "many"], setting("Labels of an image; auto goes by the values.", "Recipe")
-    ] = "auto"
-    label_delim: Annotated[
-        str,
-        setting(
-            "Between the labels of an image: found, or space, comma, semicolon, tab, pipe or text.", "Recipe"
-        ),
-    ] = ""
-    valid_column: Annotated[
-        str,
-        setting(
-            "Column that says who validates (1, true, valid); found by name and values if empty.", "Recipe"
-        ),
-    ] = ""
+ENOUGH_ROWS = 5
+"""In so many rows a label has to be there twice: who learns from one image cannot be validated."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +50,7 @@ class Columns:
         delimiter: between the labels of an image; None where it has one, or for columns of 0 and 1.
         many: whether an image may have several labels, or none.
         part: the column that says who validates.
+        odd_part: a column that is called so, and the first of its values that do not tell.
     """
 
     table: Table
@@ -100,6 +60,12 @@ class Columns:
     delimiter: str | None
     many: bool
     part: str | None
+    odd_part: tuple[str, str] | None = None
+
+    @property
+    def named(self) -> bool:
+        """Whether the image column has a name, or a number, as in a table without a header."""
+        return _is_image_name(self.image) or not _has_header(self.table)
 
     def place(self, column: str) -> int:
         return self.table.columns.index(column)
@@ -108,12 +74,17 @@ class Columns:
 def find_columns(root: Path, settings: TableSettings) -> Columns:
     """What the columns of the table in `root` are.
 
+    A table whose first row names an image file has no header: its columns are called "1", "2" and so on.
+
     Raises:
         UsageError: an option names what is not there.
         DataError: what a column is cannot be told; the message says what to give.
     """
     file = _table_file(root, settings.csv)
-    table = open_table(file, (), _character(settings.separator) or None)
+    table = open_table(file, (), character(settings.separator) or None)
+    if any(Path(column).suffix.lower() in IMAGE_ENDINGS for column in table.columns):
+        numbers = [str(number + 1) for number in range(len(table.columns))]
+        table = replace(table, columns=numbers, header=table.header - 1)
     rows = [values for _, values in islice(table.rows(), HEAD) if len(values) == len(table.columns)]
     if not rows:
         raise DataError(f"{file}: there are no rows below the header.")
@@ -128,20 +99,24 @@ def find_columns(root: Path, settings: TableSettings) -> Columns:
             raise UsageError(f"{option} {column}: no column of {file}.{nearest(column, table.columns)}")
     values = {column: [row[at].strip() for row in rows] for at, column in enumerate(table.columns)}
     folder, image = _images(root, table, values, settings)
-    part = settings.valid_column or _part_column(values, {image, *settings.label_column})
+    if image in settings.label_column:
+        raise UsageError(f"--label-column {image}: this column of {file} names the images.")
+    taken = {image, *settings.label_column}
+    part = settings.valid_column or _part_column(values, taken)
     labels = settings.label_column or _label_columns(table, values, {image, part})
     delimiter, many = _kind(labels, values, settings, file)
-    return Columns(table, folder, image, labels, delimiter, many, part)
+    odd = None if part else _odd_part(values, {image, *labels})
+    return Columns(table, folder, image, labels, delimiter, many, part, odd)
 
 
 def describe_columns(columns: Columns, root: Path) -> str:
-    """What was found, in a line."""
+    """What was found, in a line, but for who validates."""
     table = columns.table
     labels = listing([repr(name) for name in columns.labels], 3)
     if len(columns.labels) > 1:
         told = f"{'tags' if columns.many else 'label'} by the 1 in {labels}"
     elif columns.delimiter is not None:
-        told = f"labels in {labels}, divided by {_delimiter_name(columns.delimiter)}"
+        told = f"labels in {labels}, divided by {delimiter_name(columns.delimiter)}"
     else:
         told = f"one label in {labels}"
     folder = relative_name(columns.folder, root)
@@ -150,8 +125,11 @@ def describe_columns(columns: Columns, root: Path) -> str:
         f"images in {'.' if folder == '.' else folder + '/'} named in {columns.image!r}",
         told,
     ]
-    if columns.part:
-        words.append(f"validation by {columns.part!r}")
+    if not _has_header(table):
+        words.insert(1, "no header, so columns have numbers")
+    if columns.odd_part:
+        column, value = columns.odd_part
+        words.append(f"{column!r} does not tell who validates ({shown(value)!r})")
     return "; ".join(words)
 
 
@@ -166,10 +144,9 @@ def _table_file(root: Path, named: Path | None) -> Path:
     )
     files = [file for file in files if not file.name.startswith(".")]
     if len(files) != 1:
-        found = (
-            f"{len(files)} tables, {listing([file.name for file in files])}" if files else "no .csv or .tsv"
-        )
-        raise UsageError(f"{root}: there is {found} in it. Name the table with --csv FILE.")
+        found = f"are {len(files)} tables in it, {listing([file.name for file in files])}"
+        found = found if files else "is no .csv or .tsv in it"
+        raise UsageError(f"{root}: there {found}. Name the table with --csv FILE.")
     return files[0]
 
 
@@ -250,6 +227,20 @@ def _part_column(values: dict[str, list[str]], taken: set[str]) -> str | None:
     return None
 
 
+def _odd_part(values: dict[str, list[str]], taken: set[str]) -> tuple[str, str] | None:
+    """A column that is called as those which say who validates are, and a value of it that says nothing."""
+    for column, texts in values.items():
+        if column not in taken and column.casefold() in PART_NAMES:
+            odd = next((text for text in texts if text.casefold() not in PARTS), None)
+            if odd is not None:
+                return column, odd
+    return None
+
+
+def _has_header(table: Table) -> bool:
+    return table.columns != [str(number + 1) for number in range(len(table.columns))]
+
+
 def _label_columns(table: Table, values: dict[str, list[str]], taken: set[str | None]) -> tuple[str, ...]:
     others = [
         column
@@ -258,7 +249,7 @@ def _label_columns(table: Table, values: dict[str, list[str]], taken: set[str | 
     ]
     if len(others) == 1:
         return (others[0],)
-    named = [column for column in others if column.casefold() in ONE_LABEL | MANY_LABELS]
+    named = [column for column in others if _plain(column) in ONE_LABEL | MANY_LABELS]
     if len(named) == 1:
         return (named[0],)
     flags = [column for column in others if all(text.casefold() in FLAGS for text in values[column])]
@@ -269,8 +260,9 @@ def _label_columns(table: Table, values: dict[str, list[str]], taken: set[str | 
             f"{table.file}: there is no column for labels; its columns are {_all(table.columns)} (separator: "
             f"{separator_name(table.separator)}). Another one can be given with --separator."
         )
+    header = "" if _has_header(table) else "the table has no header, so its columns have numbers; "
     raise DataError(
-        f"{table.file}: the label may be in any of the columns {_all(others)}. Say which with "
+        f"{table.file}: {header}the label may be in any of the columns {_all(others)}. Say which with "
         "--label-column; several names mean columns of 0 and 1."
     )
 
@@ -287,47 +279,32 @@ def _kind(
                     f"{file}: the column {column!r} holds {shown(odd)!r}. Several label columns have to hold "
                     "0 or 1; name one with --label-column for labels in words."
                 )
-        return None, settings.labels != "one"
+        sums = [sum(map(_is_flagged, row)) for row in zip(*(values[column] for column in labels))]
+        return None, settings.labels == "many" or (settings.labels == "auto" and set(sums) != {1})
     if settings.labels == "one":
         return None, False
     if settings.label_delim:
-        return _character(settings.label_delim), True
+        return character(settings.label_delim), True
     texts = [text for text in values[labels[0]] if text]
-    delimiter = _delimiter(texts, labels[0].casefold() in MANY_LABELS)
+    delimiter = find_delimiter(texts, labels[0].casefold() in MANY_LABELS)
     if delimiter is None and settings.labels == "many":
         return " ", True
+    if delimiter is None and len(set(texts)) == len(texts) >= ENOUGH_ROWS:
+        raise DataError(
+            f"{file}: the column {labels[0]!r} has a different label in every row, such as "
+            f"{shown(texts[0])!r}. Name a column of classes with --label-column, or what divides several "
+            "labels with --label-delim."
+        )
     return delimiter, delimiter is not None
 
 
-def _delimiter(texts: list[str], plural: bool) -> str | None:
-    """What divides the labels of an image; None where each has one.
-
-    A bar or semicolon divides wherever it stands. A comma or space does where one value in twenty has it and
-    the parts make up more values than there are parts, or where the column's name is a plural: "golden
-    retriever" is one label.
-    """
-    for delimiter in "|;":
-        if any(delimiter in text for text in texts):
-            return delimiter
-    for delimiter in ", ":
-        share = sum(delimiter in text for text in texts) / max(1, len(texts))
-        parts = {part for text in texts for part in divided(text, delimiter)}
-        if share >= 0.05 and (plural or len(parts) < len(set(texts))):
-            return delimiter
-    return None
+def _plain(column: str) -> str:
+    """The column's name in small letters, without "_name" behind it."""
+    return re.sub(r"[ _-]names?$", "", column.casefold())
 
 
-def divided(text: str, delimiter: str) -> list[str]:
-    """The labels in `text`, each once, without spaces around them."""
-    return list(dict.fromkeys(part.strip() for part in text.split(delimiter) if part.strip()))
-
-
-def _character(text: str) -> str:
-    return DELIMITERS.get(text.casefold(), text)
-
-
-def _delimiter_name(delimiter: str) -> str:
-    return next((name for name, text in DELIMITERS.items() if text == delimiter), repr(delimiter))
+def _is_flagged(text: str) -> bool:
+    return FLAGS.get(text.casefold(), False)
 
 
 def _all(names: Sequence[str]) -> str:

@@ -5,24 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from visionkit.data.delimiters import divided
 from visionkit.data.images import skipped_names
 from visionkit.data.label_columns import (
     FLAGS,
     PARTS,
     Columns,
-    TableSettings,
     describe_columns,
-    divided,
     find_columns,
 )
 from visionkit.data.lookup import ImageLookup, leads_outside
+from visionkit.data.own_split import Splitter, drawn, who_validates
 from visionkit.data.problems import refuse, skipping
 from visionkit.data.splits import Splits
+from visionkit.data.table_settings import TableSettings
 from visionkit.data.tables import separator_name, shown
-from visionkit.errors import listing
+from visionkit.errors import DataError, listing
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
+    from visionkit.recipe import TaskName
 
 
 class LabelledImage(NamedTuple):
@@ -52,6 +54,10 @@ class LabelTable(NamedTuple):
         labels = (row.label if isinstance(row.label, list) else [row.label] for row in self.rows)
         return sorted({label for each in labels for label in each})
 
+    def splitter(self, settings: TableSettings) -> Splitter:
+        """Fastai's splitter of the rows: those that say so validate, or drawn ones."""
+        return validation_rows if self.columns.part else drawn(settings)
+
 
 def read_label_table(root: Path, settings: TableSettings) -> LabelTable:
     """The images that the table in `root` names, with their labels, in the order of its rows.
@@ -67,6 +73,11 @@ def read_label_table(root: Path, settings: TableSettings) -> LabelTable:
     return _Reader(columns).read()
 
 
+def task_of_table(root: Path, settings: TableSettings) -> TaskName:
+    """By what the labels in the table look like: many an image, or one."""
+    return "multi-label" if find_columns(root, settings).many else "single-label"
+
+
 def validation_rows(rows: list[LabelledImage]) -> Splits:
     """A fastai splitter: the rows that say so validate."""
     valid = [index for index, row in enumerate(rows) if row.part == "valid"]
@@ -78,12 +89,17 @@ def describe_table(dataset: Dataset) -> str:
     assert isinstance(dataset.settings, TableSettings)
     with skipping(dataset.skipped):
         table = read_label_table(dataset.path, dataset.settings)
-    lines = [describe_columns(table.columns, dataset.path)]
-    left_out = []
-    if table.without_row:
-        left_out.append(f"{table.without_row:,} images without a row")
-    if table.left_out:
-        left_out.append(f"{table.left_out:,} rows of test images")
+    told = f"validation by {table.columns.part!r}" if table.columns.part else ""
+    found = describe_columns(table.columns, dataset.path)
+    lines = [f"{found}; {who_validates(dataset.settings, told)}"]
+    left_out = [
+        f"{count:,} {one if count == 1 else many}"
+        for count, one, many in (
+            (table.without_row, "image without a row", "images without a row"),
+            (table.left_out, "row of a test image", "rows of test images"),
+        )
+        if count
+    ]
     if left_out:
         lines.append(f"left out   {' and '.join(left_out)}")
     return "\n".join(lines)
@@ -104,8 +120,13 @@ class _Reader:
         table = self.columns.table
         images = ImageLookup(self.folder)
         skipped = skipped_names(self.folder)
+        if not self.columns.named and images.find(self.columns.image):
+            raise DataError(
+                f"{table.file}: its first row is taken for the header, but names an image, "
+                f"{shown(self.columns.image)!r}. Put a row of column names above it, such as image,label."
+            )
         for number, values in table.rows():
-            name = values[self._image] if self._image < len(values) else ""
+            name = images.inside(values[self._image]) if self._image < len(values) else ""
             found = images.find(name)
             if skipped and found:
                 found = [image for image in found if image not in skipped]
@@ -178,7 +199,9 @@ class _Reader:
         if not label and not (self.columns.many and len(self._labels) > 1):
             return "no label", f"{shown(name)} has no label. Complete or remove the row."
         if isinstance(label, list) and not self.columns.many and len(label) > 1:
-            return "several labels", f"{shown(name)} has several labels, {listing(label)}. Keep one of them."
+            return "several labels", (
+                f"{shown(name)} has several labels, {listing(label)}. Keep one, or take --labels many."
+            )
         if self._part_of(values) is None:
             part = values[self._part or 0]
             return "odd part", (

@@ -23,6 +23,7 @@ class ImageLookup:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.names: dict[str, None] = {}  # as fast as a set, and sorted
+        self._start = f"{folder.absolute().as_posix().rstrip('/')}/"
         self._endings: list[str] = []
         self._composed: dict[str, list[str]] | None = None  # names that are not in NFC by what they are in it
         names, self._folders = scan_folder(folder)
@@ -36,25 +37,39 @@ class ImageLookup:
         """The images that `name` may mean: none, one, or several where it is ambiguous.
 
         It is a file name with or without its ending, and may have sub-folders before it. One that is so on
-        disk goes before one without its ending, and either before a name in which only the Unicode form
-        (macOS decomposes accents), spaces around it or Windows' backslashes differ.
+        disk goes before one without its ending, and either before a name in which only capitals in the
+        ending, the Unicode form (macOS decomposes accents), spaces around it or Windows' backslashes differ.
+        A whole path into the folder is as good as the path from there.
         """
+        name = self.inside(name)
         found = self._find(name)
         if not found and self._folders and ("/" in name or "\\" in name):
             self._look_below()
             found = self._find(name)
         return found
 
+    def inside(self, name: str) -> str:
+        """`name` without the way to the folder, where it is a whole path into it."""
+        plain = name.strip()
+        return plain.removeprefix(self._start) if plain.startswith(self._start) else name
+
     def _find(self, name: str) -> list[str]:
         if name in self.names:
             return [name]
         found = [name + ending for ending in self._endings if name + ending in self.names]
+        found = found or self._other_case(name)
         if found or not name.strip() or leads_outside(name):
             return found
         plain = normalize("NFC", normpath(name.strip().replace("\\", "/")))
         return self._variants(plain) or [
             file for ending in self._endings for file in self._variants(plain + ending)
         ]
+
+    def _other_case(self, name: str) -> list[str]:
+        """The files whose names differ from `name` by capitals in the ending alone."""
+        stem, dot, ending = name.rpartition(".")
+        same = [each for each in self._endings if each.casefold() == f"{dot}{ending}".casefold()]
+        return [stem + each for each in same if stem + each in self.names]
 
     def _variants(self, plain: str) -> list[str]:
         """The files whose name is `plain` in whichever Unicode form."""

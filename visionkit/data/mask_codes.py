@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.class_maps import is_class_map, parse_colour, read_class_map
-from visionkit.data.mask_reader import MaskReader, colour_name
+from visionkit.data.mask_reader import JPEG_ENDINGS, MaskReader, colour_name
 from visionkit.data.masks import read_codes, read_pixels, void_index
 from visionkit.errors import DataError, UsageError, listing, nearest
 
@@ -73,6 +73,9 @@ def meaning_of_masks(root: Path, masks: Sequence[Path], codes: Path | None, igno
     else:
         names = read_codes(codes)
         meaning = Meaning(names, {index: index for index in range(len(names))}, None, codes.name)
+    void = void_index(meaning.names)
+    if void is not None:
+        meaning = replace(meaning, ignored=[meaning.names[void]])
     if UNLABELLED not in meaning.values and any(
         look.kind != "colour" and UNLABELLED in look.pixels
         for look in _looks(_some(masks))
@@ -81,9 +84,6 @@ def meaning_of_masks(root: Path, masks: Sequence[Path], codes: Path | None, igno
         meaning = _ignoring(meaning, str(UNLABELLED))
     for entry in dict.fromkeys(ignore):
         meaning = _ignoring(meaning, entry)
-    void = void_index(meaning.names)
-    if void is not None and not meaning.ignored:
-        meaning = replace(meaning, ignored=[meaning.names[void]])
     return meaning
 
 
@@ -131,18 +131,14 @@ def _codes_file(root: Path, masks: Sequence[Path]) -> Path | None:
 def _found(masks: Sequence[Path]) -> Meaning:
     """A code for each value or colour that occurs in the masks."""
     looks = _looks(masks)
+    if not any(each.pixels for each in looks):
+        read_pixels(masks[0], palette_colours=False)  # raises, and says why
     masks = [mask for mask, each in zip(masks, looks) if each.pixels]
     looks = [each for each in looks if each.pixels]
-    if not masks:
-        raise DataError("no mask decodes. visionkit check masks tells of each.")
     coloured = [mask for mask, each in zip(masks, looks) if each.kind == "colour"]
     for mask, each in zip(masks, looks):
         if len(each.pixels) > MOST_FOUND:
-            what = "colours" if each.kind == "colour" else "values"
-            raise DataError(
-                f"{mask}: more than {MOST_FOUND} {what}, which cannot all be codes. Where masks were saved "
-                "as JPEG, save them as PNG; otherwise name codes.txt or a class map with --codes."
-            )
+            raise _too_many(mask, "colours" if each.kind == "colour" else "values")
     if coloured and len(coloured) < len(masks):
         grey = next(mask for mask, each in zip(masks, looks) if each.kind != "colour")
         # A mask of one grey, such as all black, belongs to those in colour if it is stored as they are.
@@ -154,10 +150,9 @@ def _found(masks: Sequence[Path]) -> Meaning:
             )
     pixels = sorted(set().union(*(each.pixels for each in looks)))
     if len(pixels) > MOST_FOUND:
-        raise DataError(
-            f"{masks[0].parent}: the masks hold more than {MOST_FOUND} values or colours. Name "
-            "codes.txt or a class map with --codes."
-        )
+        noisy = next((mask for mask in masks if mask.suffix.lower() in JPEG_ENDINGS), None)
+        what = "values or colours" if noisy is not None else "values or colours in all masks"
+        raise _too_many(noisy or masks[0].parent, what)
     if coloured:
         return Meaning(list(map(colour_name, pixels)), {}, {colour: at for at, colour in enumerate(pixels)})
     if set(pixels) in ({0, 255}, {0, 1}):
@@ -166,6 +161,13 @@ def _found(masks: Sequence[Path]) -> Meaning:
     if low and low[-1] < 2 * len(low):  # indices, of which some may not occur
         return Meaning([f"code {value}" for value in range(low[-1] + 1)], {v: v for v in range(low[-1] + 1)})
     return Meaning([f"value {value}" for value in pixels], {value: at for at, value in enumerate(pixels)})
+
+
+def _too_many(place: Path, what: str) -> DataError:
+    advice = "Masks that were JPEG once are noisy so; otherwise name codes.txt or a class map with --codes."
+    if place.suffix.lower() in JPEG_ENDINGS:
+        advice = "JPEG changes pixels: save masks as PNG."
+    return DataError(f"{place}: more than {MOST_FOUND} {what}, which cannot all be codes. {advice}")
 
 
 def _in_colour(mask: Path, seen: MaskLook) -> MaskLook:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from visionkit.data.images import image_files
+from visionkit.data.images import image_files, scan_folder
 from visionkit.data.problems import refuse
+from visionkit.data.splits import relative_name
 from visionkit.errors import DataError, UsageError, listing
 
 MASK_FOLDERS = ("masks", "labels")
@@ -35,14 +36,15 @@ def match_masks(root: Path, images: str, masks: str = "", suffix: str = "auto") 
         suffix: behind the image's stem; "auto" finds it from the files.
 
     Raises:
-        UsageError: no folder of masks is there, or two are.
+        UsageError: no folder of images or masks is there, or two of masks are.
         DataError: an image has no mask, or more than one.
     """
-    there = [masks] if masks else [name for name in MASK_FOLDERS if (root / name).is_dir()]
-    if len(there) != 1:
-        found = f"both {' and '.join(there)}" if there else f"neither {' nor '.join(MASK_FOLDERS)}"
-        raise UsageError(f"{root}: there is {found}. Name the folder of the masks with --masks.")
-    folder = root / there[0]
+    folder = root / (masks or _mask_folder(root))
+    for option, name in (("--images", images), ("--masks", relative_name(folder, root))):
+        if not (root / name).is_dir():
+            raise UsageError(f"{option} {name}: there is no such folder in {root}{_folders(root)}.")
+    if folder.resolve() == (root / images).resolve():
+        raise UsageError(f"--masks {masks}: masks need a folder of their own, apart from the images.")
     pictures = image_files(root / images, recursive=True)
     by_stem: dict[str, list[Path]] = {}
     for file in image_files(folder, recursive=True):
@@ -65,6 +67,21 @@ def match_masks(root: Path, images: str, masks: str = "", suffix: str = "auto") 
             )
             refuse("missing mask", message, picture)
     return MaskedImages(pairs, suffix, folder)
+
+
+def _mask_folder(root: Path) -> str:
+    there = [name for name in MASK_FOLDERS if (root / name).is_dir()]
+    if len(there) != 1:
+        found = f"both {' and '.join(there)}" if there else f"neither {' nor '.join(MASK_FOLDERS)}"
+        others = "" if there else _folders(root)
+        raise UsageError(f"{root}: there is {found}{others}. Name the folder of the masks with --masks.")
+    return there[0]
+
+
+def _folders(root: Path) -> str:
+    """The folders that there are, for a message."""
+    names = scan_folder(root)[1]
+    return f"; there are {listing(names, 12)}" if names else ""
 
 
 def _stem(file: Path, folder: Path) -> str:

@@ -17,6 +17,7 @@ from visionkit.errors import DataError
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
 
+JPEG_ENDINGS = (".jpg", ".jpeg")
 _GREY = 0x010101
 
 
@@ -82,7 +83,7 @@ class MaskReader:
         name = colour_name(int(found[most])) if coloured else str(found[most])
         more = f" (and {len(found) - 1:,} more {kind}s)" if len(found) > 1 else ""
         advice = f"Add it there, correct the mask, or leave its pixels out with --ignore {name}."
-        if path.suffix.lower() in (".jpg", ".jpeg"):
+        if path.suffix.lower() in JPEG_ENDINGS:
             advice = "JPEG changes pixels: save masks as PNG."
         return f"{path}: the {kind} {name} ({counts[most]:,} pixels) is not in {self.source}{more}. {advice}"
 

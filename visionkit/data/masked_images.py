@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+from visionkit.data.own_split import Splitter, drawn, who_validates
 from visionkit.data.problems import skipping
-from visionkit.data.splits import relative_name
+from visionkit.data.splits import TRAIN_FOLDERS, VALID_FOLDERS, relative_name, validation_list
+from visionkit.data.splitting import folder_split
 from visionkit.errors import DataError, UsageError, listing
 from visionkit.settings import Names, OptionalPath, TrainSettings, setting
 
@@ -45,15 +47,19 @@ class OwnMasks(TrainSettings):
 
 
 class FoundMasks(NamedTuple):
-    """Each image's mask, what reads the masks, and what was found, in words."""
+    """Each image's mask, what reads the masks, fastai's splitter of the images, and all that in words."""
 
     masks: dict[Path, Path]
     reader: MaskReader
+    splitter: Splitter
     remark: str
 
 
 def find_masks(root: Path, settings: OwnMasks) -> FoundMasks:
     """The images in `root` with their masks.
+
+    The images that `root/valid.txt` lists validate; without it those in a folder valid, where one called
+    train is beside it in the images' folder; otherwise drawn ones.
 
     Raises:
         UsageError: an option names what is not there.
@@ -72,12 +78,27 @@ def find_masks(root: Path, settings: OwnMasks) -> FoundMasks:
     named = f", called as their images with {suffix!r} behind" if suffix else ""
     ignored = f"; left out: {listing(meaning.ignored)}" if meaning.ignored else ""
     counted = [code for code in reader.codes if code.lower() != "void"]
-    return FoundMasks(
-        matched.masks,
-        reader,
+    splitter, told = _splitter(root, settings, list(matched.masks))
+    remark = (
         f"found      masks in {place}/{named}; {len(counted)} codes by {meaning.source}: "
-        f"{listing(counted, 8)}{ignored}",
+        f"{listing(counted, 8)}{ignored}; {who_validates(settings, told)}"
     )
+    return FoundMasks(matched.masks, reader, splitter, remark)
+
+
+def _splitter(root: Path, settings: OwnMasks, images: list[Path]) -> tuple[Splitter, str]:
+    """Who validates, and in words what in the data says so."""
+    listed = root / "valid.txt"
+    if listed.is_file():
+        return validation_list(listed), f"{listed.name} tells who validates"
+    folder = root / settings.images
+    parts = [relative_name(image, folder).split("/")[0].lower() for image in images]
+    valid = sorted(VALID_FOLDERS.intersection(parts))
+    if valid and not TRAIN_FOLDERS.isdisjoint(parts):
+        others = sum(part not in TRAIN_FOLDERS | VALID_FOLDERS for part in parts)
+        left_out = f"; left out: {others:,} in other folders" if others else ""
+        return lambda chosen: folder_split(chosen, folder), f"{listing(valid)}/ validates{left_out}"
+    return drawn(settings), ""
 
 
 def describe_masks(dataset: Dataset) -> str:

@@ -48,7 +48,7 @@ def split_images(
     if kind == "recipe" and not settings.group_by and settings.folds is None:
         return own()
     if kind not in ("recipe", "random", "stratified"):
-        return _by_folder(images, folder) if kind == "folder" else _listed(kind, images, folder)
+        return folder_split(images, folder) if kind == "folder" else _listed(kind, images, folder)
     if settings.folds is not None and settings.folds > len(images):
         raise DataError(f"{folder}: {len(images)} images cannot make {settings.folds} folds.")
     labels = _labels(targets, kind) if kind == "stratified" else None
@@ -57,7 +57,7 @@ def split_images(
     return sorted(map(int, train)), sorted(map(int, valid))
 
 
-def _by_folder(images: Sequence[Path], folder: Path) -> Splits:
+def folder_split(images: Sequence[Path], folder: Path) -> Splits:
     """By the first folder on the way from the data set to the image that is called train, valid or so.
 
     Images outside of both, such as those in a folder called test, are left out.

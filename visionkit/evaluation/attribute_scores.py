@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from visionkit.data.fashionai import maybe_places
-from visionkit.evaluation.average_precision import average_precision, reciprocal_rank
-from visionkit.evaluation.crops import crop_probabilities
-from visionkit.evaluation.predictions import predict_validation
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -23,6 +20,11 @@ def attribute_scores(learn: Learner, dataset: Dataset) -> dict[str, float]:
     The latter are called `accuracy_tta` and `average_precision_tta`, and are there if the settings ask for
     crops by `tta_crops`. `dataset` is one whose items are annotated images.
     """
+    # Imported late, so that the recipe can name this function without waiting for torch.
+    from visionkit.evaluation.average_precision import average_precision, reciprocal_rank
+    from visionkit.evaluation.crops import crop_probabilities
+    from visionkit.evaluation.predictions import predict_validation
+
     vocab = dataset.task.vocab(learn.dls)
     maybe = maybe_places([dataset.items[index] for index in dataset.valid], vocab)
     plain = predict_validation(learn, dataset, vocab)

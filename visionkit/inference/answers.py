@@ -12,6 +12,7 @@ from typing import Protocol, TextIO
 
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.inference.imagenet import Answer
+from visionkit.visible import visible
 
 
 class AnswerWriter(Protocol):
@@ -134,11 +135,3 @@ def answers_file(file: Path) -> Iterator[AnswerWriter]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-
-
-def visible(text: str) -> str:
-    """`text` with what cannot be seen, such as control characters, written out as escapes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )

@@ -38,7 +38,7 @@ def load_network(arch: str, weights: str | None = None) -> Network:
         more = "more classifiers come with timm: pip install timm"
         if arch.startswith(TIMM):
             raise UsageError(f"--arch {arch}: timm is not installed; {more}.")
-        hint = nearest(arch, torchvision_names())
+        hint = _near(arch, torchvision_names())
         raise UsageError(f"--arch {arch}: torchvision has no classifier of that name.{hint} ({more}.)")
     import timm
 
@@ -46,9 +46,9 @@ def load_network(arch: str, weights: str | None = None) -> Network:
     if timm.is_model(name):
         return timm_network(name, weights)
     if arch.startswith(TIMM):
-        hint = nearest(name, timm.list_models())
+        hint = _near(name, timm.list_models())
         raise UsageError(f"--arch {arch}: timm has no network of that name.{hint}")
-    hint = nearest(name, list(dict.fromkeys([*torchvision_names(), *timm.list_models()])))
+    hint = _near(name, list(dict.fromkeys([*torchvision_names(), *timm.list_models()])))
     raise UsageError(f"--arch {arch}: neither torchvision nor timm has a network of that name.{hint}")
 
 
@@ -56,6 +56,12 @@ def torchvision_names() -> list[str]:
     """The names of torchvision's classifiers."""
     names: list[str] = torchvision.models.list_models(module=torchvision.models)
     return names
+
+
+def _near(name: str, known: list[str]) -> str:
+    """A hint at the first names that begin with `name`, else at those most like it."""
+    longer = [each for each in known if each.startswith(name)]
+    return f" Did you mean {' or '.join(map(repr, longer[:3]))}?" if longer else nearest(name, known)
 
 
 def _near_classifier(arch: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visionkit.errors import UsageError, VisionkitError, nearest
+from visionkit.errors import UsageError, VisionkitError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +70,8 @@ def submit_run(
     recipe = get_recipe(run.info.get("recipe_file") or run.info["recipe"])
     if recipe.submission is None:
         raise UsageError(
-            f"{run.name}: the recipe {recipe.name} belongs to no competition that visionkit can submit to."
-            f"{nearest(recipe.name, _submitting())}"
+            f"{run.name}: visionkit writes no submission for the recipe {recipe.name}, only for "
+            f"{', '.join(_submitting())}."
         )
     if not 0 <= clip < 0.5:
         raise UsageError(f"--clip {clip:g}: it should be at least 0 and less than 0.5.")
@@ -118,10 +119,10 @@ def _write_new(target: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, target)  # unlike a rename, never over a file that came up meanwhile
-    except FileExistsError:
-        _refuse_existing(target)
-        raise
     except OSError as error:
+        if isinstance(error, FileExistsError):
+            _refuse_existing(target)
         raise VisionkitError(f"{target}: cannot be written ({error.strerror or error}).") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

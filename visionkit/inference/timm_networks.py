@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import torchvision
@@ -27,7 +28,7 @@ def timm_network(name: str, weights: str | None) -> Network:
     config = _config(name, shown, from_file)
     labels = _labels(config, shown)
     try:
-        with _quiet_hub():
+        with _quiet_hub(), redirect_stdout(sys.stderr):
             model = timm.create_model(name, pretrained=not from_file, num_classes=len(labels))
     except Exception as error:  # no connection, no space, a damaged file in the cache …
         raise unavailable(shown, error, "Hugging Face's cache (~/.cache/huggingface/hub)") from error

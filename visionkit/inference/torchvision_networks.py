@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import OrderedDict
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -32,7 +33,8 @@ def torchvision_network(name: str, weights: str | None) -> Network:
         return _from_file(name, weights, offered)
     chosen = _chosen(name, weights, offered)
     try:
-        model = torchvision.models.get_model(name, weights=chosen, progress=sys.stderr.isatty())
+        with redirect_stdout(sys.stderr):  # torch.hub says what it downloads, and answers may be JSON
+            model = torchvision.models.get_model(name, weights=chosen, progress=sys.stderr.isatty())
     except Exception as error:  # no connection, no space, a damaged file in the cache …
         raise unavailable(name, error, f"{torch.hub.get_dir()}/checkpoints") from error
     return Network(name, model.eval(), chosen.transforms(), _labels(chosen), f"weights {chosen}")

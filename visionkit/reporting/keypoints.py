@@ -65,7 +65,9 @@ def point_examples(predictions: PointPredictions, worst: bool) -> Figure:
         )
         color = RIGHT if errors[index] <= np.median(errors) else WRONG
         tiles.append(Tile(small, f"{errors[index]:.1f} px", color, rings))
-    title = f"{predictions.name}: " + ("largest errors" if worst else "validation images")
+    median = f"(median {np.median(errors):.1f})"
+    kind = "largest errors in pixels" if worst else "validation images, errors in pixels"
+    title = f"{predictions.name}: {kind} {median}"
     return sheet(tiles, title, legend=[("truth", TRUTH), ("prediction", PREDICTION)])
 
 

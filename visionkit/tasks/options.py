@@ -57,6 +57,11 @@ def check_options(settings: TrainSettings, task: str) -> None:
         )
 
 
+def goes_with(name: str, task: str) -> bool:
+    """Whether the setting `name` means anything to `task`: all settings do but some of the loss."""
+    return task in (LOSSES if name == "loss" else _TASKS.get(name, (task,)))
+
+
 def chosen_options(settings: TrainSettings) -> dict[str, Any]:
     """The options of the loss that differ from their built-in default: name -> value."""
     values = {name: getattr(settings, name) for name in _OPTIONS}
@@ -77,4 +82,4 @@ def described(settings: TrainSettings) -> str:
 def _written(name: str, value: Any) -> str:
     """An option as it is written on the command line."""
     flag = f"--{name.replace('_', '-')}"
-    return flag if value is True else f"{flag} {value}"
+    return flag if value is True else f"{flag} {value:g}" if isinstance(value, float) else f"{flag} {value}"

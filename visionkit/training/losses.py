@@ -35,7 +35,9 @@ def label_loss(settings: TrainSettings, weights: Tensor | None = None) -> BaseLo
         return SoftmaxFocalLoss(**options)
     if settings.label_smoothing:
         options["label_smoothing"] = settings.label_smoothing
-    return OneHotLoss(**options) if name == "bce" else CrossEntropyLossFlat(**options)
+    if name == "bce":
+        return OneHotLoss(**options)
+    return CrossEntropyLossFlat(**options) if weights is None else CountingCrossEntropyLoss(**options)
 
 
 def tag_loss(settings: TrainSettings, threshold: float, weights: Tensor | None = None) -> BaseLoss:
@@ -77,8 +79,18 @@ def mask_loss(settings: TrainSettings, codes: int, void: int | None, weights: Te
         return dice
     if settings.label_smoothing:
         options["label_smoothing"] = settings.label_smoothing
-    cross_entropy = CrossEntropyLossFlat(**options)
+    every_pixel_counts = void is None and weights is None
+    cross_entropy = (CrossEntropyLossFlat if every_pixel_counts else CountingCrossEntropyLoss)(**options)
     return CrossEntropyDiceLoss(cross_entropy, dice) if name == "cross-entropy+dice" else cross_entropy
+
+
+class CountingCrossEntropyLoss(CrossEntropyLossFlat):
+    """Fastai's `CrossEntropyLossFlat`, whose mean is 0 where no target counts: there torch's is NaN, and one
+    such batch would end a training.
+    """
+
+    def __init__(self, *, axis: int = -1, **kwargs: Any) -> None:
+        BaseLoss.__init__(self, _CountingCrossEntropy, axis=axis, **kwargs)
 
 
 class SoftmaxFocalLoss(FocalLossFlat):
@@ -177,6 +189,19 @@ class CrossEntropyDiceLoss(MaskDiceLoss):
                 pixels = loss(pred, targ).as_subclass(Tensor)
             entropy = _reduced(pixels.view(len(pred), -1).mean(1), self.reduction)
         return entropy + super().__call__(pred, targ)
+
+
+class _CountingCrossEntropy(nn.CrossEntropyLoss):
+    def forward(self, inp: Tensor, targ: Tensor) -> Tensor:
+        if self.reduction == "mean" and not self._counts(targ).any():
+            return inp.mean() * 0
+        return super().forward(inp, targ)
+
+    def _counts(self, targets: Tensor) -> Tensor:
+        counted = targets != self.ignore_index
+        if self.weight is None:
+            return counted
+        return counted & (self.weight[torch.where(counted, targets, 0)] > 0)
 
 
 class _Reducing(nn.Module):

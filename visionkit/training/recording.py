@@ -44,7 +44,8 @@ class Recording(Callback):
         self._images += len(self.xb[0])
         loss = float(self.smooth_loss)
         rates = self.opt.hypers[-1]
-        self.batches.append((self.stage.number, float(rates["lr"]), float(rates["mom"]), float(self.loss)))
+        figures = float(rates["lr"]), float(rates["mom"]), float(self.loss.detach())
+        self.batches.append((self.stage.number, *figures))
         self.reporter.batch_done(len(self.xb[0]), loss)
 
     def after_train(self) -> None:

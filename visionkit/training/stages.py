@@ -45,8 +45,8 @@ def plan_stages(settings: TrainSettings, pretrained: bool) -> list[Stage]:
     """The stages of a training, in order; stages without epochs are left out.
 
     Unfreezing halves the rate, as `fine_tune` of fastai does, and so does every further size. A network that
-    does not start from weights has nothing to freeze: it trains unfrozen, all layers at one rate, for `epochs`
-    epochs.
+    does not start from weights has nothing to freeze: it trains unfrozen for `epochs` epochs, at one rate for
+    all layers.
 
     Raises:
         UsageError: there is not one epoch to train.
@@ -66,7 +66,7 @@ def plan_stages(settings: TrainSettings, pretrained: bool) -> list[Stage]:
         raise UsageError(
             "--epochs and --freeze-epochs: there is no epoch to train; set one of them to at least 1."
             if pretrained
-            else "--epochs 0: there is no epoch to train. A network from scratch has nothing to freeze, so that "
+            else "--epochs 0: there is no epoch to train. A network from scratch has nothing to freeze, and "
             "--freeze-epochs does not count; set --epochs to at least 1."
         )
     return stages

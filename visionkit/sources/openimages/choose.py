@@ -99,6 +99,11 @@ def _check(
 ) -> None:
     left = set(boxes["LabelName"])
     for label, name in classes.items():
+        if not counts[label]:
+            raise DataError(
+                f"{metadata.file(BOXES)}: there are no boxes of the class {name!r}. Take another class; "
+                "visionkit openimages --list shows what it includes."
+            )
         if label not in left:
             raise DataError(
                 f"{metadata.file(BOXES)}: no box of the class {name!r} can be used, of {counts[label]:,} "

@@ -40,7 +40,7 @@ def class_tree(hierarchy: Mapping[str, Any], classes: Mapping[str, str], chosen:
             ):
                 grow(branch, child, note)
 
-    root = Tree(Text(f"Open Images: {len(classes)} classes with boxes"))
+    root = Tree(Text(f"Open Images: {len(classes)} classes"))
     grow_below(root, hierarchy)
     for label in sorted(set(classes) - seen, key=lambda label: classes[label].lower()):
         grow(root, {"LabelName": label})

@@ -41,6 +41,7 @@ class Metadata:
         """The file called `name`, fetched where it is not there yet. There must be one fetch at a time.
 
         Raises:
+            UsageError: there is no such folder.
             DataError: the folder does not have it.
             VisionkitError: it cannot be fetched.
         """
@@ -62,6 +63,11 @@ class Metadata:
         for file in (folder / name, folder / Path(name).name):
             if file.is_file():
                 return file
+        if not folder.is_dir():
+            raise UsageError(
+                f"--metadata {folder}: there is no such folder. Name one that has the metadata files, or an "
+                "https:// address."
+            )
         raise DataError(f"{folder}: {Path(name).name} of Open Images is not in this folder. Put it there.")
 
     def classes(self) -> dict[str, str]:

@@ -38,6 +38,7 @@ Outcome = Literal["fetched", "gone", "changed", "too large", "failed"]
 SETTLED = ("gone", "changed", "too large")
 """Outcomes that another call would not mend."""
 
+JOURNAL = "journal.jsonl"
 PER_HOST = 4
 """Connections to one host at most."""
 ATTEMPTS = 5
@@ -91,7 +92,9 @@ def fetch_photos(
         VisionkitError: too many photos in a row, or in all, could not be fetched; another call goes on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    journal = Journal(folder / "journal.jsonl")
+    for left_over in folder.glob("*/.*.part"):  # of a call that was killed; no other one is under way
+        left_over.unlink(missing_ok=True)
+    journal = Journal(folder / JOURNAL)
     outcomes: dict[str, Outcome] = {}
     missing = []
     for photo in photos:

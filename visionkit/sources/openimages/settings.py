@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 from visionkit.settings import ClassifierSettings, Names, OptionalInt, setting
 from visionkit.sources.openimages.metadata import ADDRESS
@@ -13,11 +14,19 @@ ONE_PHOTO = r"([0-9a-f]{16}(?=_\d+\.\w+$)|[^/]+$)"
 """Finds the photo in the name of a cut-out box; in any other path the file's name."""
 
 
+def _two_or_more(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len({name.casefold() for name in names}) < 2:
+        raise PydanticCustomError("classes", "name two classes or more, to tell them apart")
+    return names
+
+
 class OpenImagesSettings(ClassifierSettings):
     """What to choose and how to cut it; the boxes of one photo stay together in every drawn split."""
 
     classes: Annotated[
-        Names, setting("Classes to tell apart; --list shows them all.", "Recipe", "NAME…", min_length=2)
+        Names,
+        AfterValidator(_two_or_more),
+        setting("Classes to tell apart; --list shows them all.", "Recipe", "NAME…"),
     ] = ("Sandwich", "Hamburger")
     per_class: Annotated[
         int,
@@ -45,12 +54,15 @@ class OpenImagesSettings(ClassifierSettings):
     metadata: Annotated[
         str,
         setting(
-            "Address of the metadata, or a folder that has it.", "Recipe", "ADDRESS|FOLDER", min_length=1
+            "Address of the metadata, or a folder that has it; the data set's own address if left out.",
+            "Recipe",
+            "ADDRESS|FOLDER",
+            min_length=1,
         ),
     ] = ADDRESS
     split: str = "stratified"
     presize: Annotated[
-        OptionalInt, setting("Size of boxes before augmentation; twice --size if empty.", "Data")
+        OptionalInt, setting("Size of boxes before augmentation; twice --size if empty.", "Recipe")
     ] = None
 
     @model_validator(mode="before")

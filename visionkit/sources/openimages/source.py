@@ -110,7 +110,7 @@ class OpenImages:
 
     def _make(self, folder: Path, store: Store) -> None:
         """Choose, fetch and cut; `folder` is there at the end, or not at all."""
-        from visionkit.sources.openimages.photos import photo_file
+        from visionkit.sources.openimages.photos import JOURNAL, photo_file
 
         with self._shared(store):
             metadata = Metadata(self.metadata, store)
@@ -123,7 +123,7 @@ class OpenImages:
             for photo, outcome in outcomes.items()
             if outcome == "fetched"
         }
-        _check_photos(classes, boxes, there)
+        _check_photos(classes, boxes, there, self._photo_folder(store.root) / JOURNAL)
         beside = folder.with_name(f".{folder.name}.cutting")
         shutil.rmtree(beside, ignore_errors=True)  # of a call that was killed
         try:
@@ -222,21 +222,24 @@ class OpenImages:
         for name, count in found.items():
             if not count:
                 raise DataError(
-                    f"{name}: no box is left of this class: {left_out[2:]}. Lower --min-side, raise "
+                    f"{name}: no box is left ({left_out[2:]} of all classes). Lower --min-side, raise "
                     "--per-class, or take another class."
                 )
         used = {file.stem.rpartition("_")[0] for name in found for file in (folder / name).iterdir()}
         photos.loc[sorted(used), list(_CREDITED)].to_csv(folder / CREDITS, encoding="utf-8")
 
 
-def _check_photos(classes: Mapping[str, str], boxes: DataFrame, there: Mapping[str, Path]) -> None:
+def _check_photos(
+    classes: Mapping[str, str], boxes: DataFrame, there: Mapping[str, Path], journal: Path
+) -> None:
     """Raise where all photos of a class are gone."""
     for label, name in classes.items():
         wanted = boxes.loc[boxes["LabelName"] == label, "ImageID"].unique()
         if not any(photo in there for photo in wanted):
             raise DataError(
                 f"{name}: none of the {len(wanted):,} photos of this class is there any more. Raise "
-                "--per-class, allow more boxes, or take another class."
+                "--per-class, allow more boxes, or take another class; to ask for all of them again, delete "
+                f"{journal}."
             )
 
 
