@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from visionkit.data.own_split import Splitter, drawn, who_validates
 from visionkit.data.problems import skipping
-from visionkit.data.splits import TRAIN_FOLDERS, VALID_FOLDERS, relative_name, validation_list
-from visionkit.data.splitting import folder_split
+from visionkit.data.splits import (
+    TRAIN_FOLDERS,
+    VALID_FOLDERS,
+    folder_split,
+    relative_name,
+    validation_list,
+)
 from visionkit.errors import DataError, UsageError, listing
 from visionkit.settings import Names, OptionalPath, TrainSettings, setting
 

@@ -133,6 +133,28 @@ def _recorded_split(file: Path, images: Sequence[Path], folder: Path) -> Splits:
     return parts["train"], parts["valid"]
 
 
+def folder_split(images: Sequence[Path], folder: Path) -> Splits:
+    """By the first folder on the way from the data set to the image that is called train, valid or so.
+
+    Images outside of both, such as those in a folder called test, are left out.
+    """
+    train: list[int] = []
+    valid: list[int] = []
+    for index, image in enumerate(images):
+        for parent in Path(relative_name(image, folder)).parts[:-1]:
+            part = parent.lower()
+            if part in TRAIN_FOLDERS | VALID_FOLDERS:
+                (train if part in TRAIN_FOLDERS else valid).append(index)
+                break
+    if not train or not valid:
+        missing = "train" if not train else "valid"
+        raise DataError(
+            f"{folder}: --split folder finds no image in a folder called {missing}. Name the folders train "
+            "and valid, or take another --split."
+        )
+    return train, valid
+
+
 def _index(images: Sequence[Path], folder: Path) -> tuple[dict[str, int], dict[str, list[int]]]:
     by_name: dict[str, list[int]] = {}
     for index, image in enumerate(images):

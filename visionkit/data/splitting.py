@@ -13,9 +13,8 @@ import numpy as np
 
 from visionkit.data.splits import (
     SPLIT_FILE,
-    TRAIN_FOLDERS,
-    VALID_FOLDERS,
     Splits,
+    folder_split,
     listed_split,
     relative_name,
 )
@@ -55,28 +54,6 @@ def split_images(
     groups = _groups(settings.group_by, images, folder) if settings.group_by else None
     train, valid = _drawn(settings, len(images), labels, groups)
     return sorted(map(int, train)), sorted(map(int, valid))
-
-
-def folder_split(images: Sequence[Path], folder: Path) -> Splits:
-    """By the first folder on the way from the data set to the image that is called train, valid or so.
-
-    Images outside of both, such as those in a folder called test, are left out.
-    """
-    train: list[int] = []
-    valid: list[int] = []
-    for index, image in enumerate(images):
-        for parent in Path(relative_name(image, folder)).parts[:-1]:
-            part = parent.lower()
-            if part in TRAIN_FOLDERS | VALID_FOLDERS:
-                (train if part in TRAIN_FOLDERS else valid).append(index)
-                break
-    if not train or not valid:
-        missing = "train" if not train else "valid"
-        raise DataError(
-            f"{folder}: --split folder finds no image in a folder called {missing}. Name the folders train "
-            "and valid, or take another --split."
-        )
-    return train, valid
 
 
 def _listed(name: str, images: Sequence[Path], folder: Path) -> Splits:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from visionkit.data.fashionai import maybe_places
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ def attribute_scores(learn: Learner, dataset: Dataset) -> dict[str, float]:
     The latter are called `accuracy_tta` and `average_precision_tta`, and are there if the settings ask for
     crops by `tta_crops`. `dataset` is one whose items are annotated images.
     """
-    # Imported late, so that the recipe can name this function without waiting for torch.
+    # Imported late, so that the recipe can name this function without waiting for NumPy and torch.
     from visionkit.evaluation.average_precision import average_precision, reciprocal_rank
     from visionkit.evaluation.crops import crop_probabilities
     from visionkit.evaluation.predictions import predict_validation
@@ -35,6 +33,6 @@ def attribute_scores(learn: Learner, dataset: Dataset) -> dict[str, float]:
     crops = int(getattr(dataset.settings, "tta_crops", 0))
     if crops:
         mean = crop_probabilities(learn, dataset, dataset.settings.sizes[-1], crops)
-        figures["accuracy_tta"] = float(np.mean(mean.argmax(axis=1) == plain.targets))
+        figures["accuracy_tta"] = float((mean.argmax(axis=1) == plain.targets).mean())
         figures["average_precision_tta"] = average_precision(mean, plain.targets, maybe)
     return figures
