@@ -23,12 +23,14 @@ _PUBLIC = {
     "Run": "visionkit.runs",
     "VisionkitError": "visionkit.errors",
     "get_recipe": "visionkit.registry",
+    "load": "visionkit.inference.predictor",
     "recipe_names": "visionkit.registry",
     "train": "visionkit.training.train",
 }
 
 if TYPE_CHECKING:
     from visionkit.errors import VisionkitError as VisionkitError
+    from visionkit.inference.predictor import load as load
     from visionkit.recipe import Recipe as Recipe
     from visionkit.recipe import Sample as Sample
     from visionkit.registry import get_recipe as get_recipe

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,22 @@ def open_photo(path: Path) -> Image.Image:
     Raises:
         DataError: the file cannot be used; the message is the reason only, without the file's name.
     """
+    return open_picture(path, as_rgb)
+
+
+def open_picture(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """What `convert` makes of the picture in the file at `path`, whatever its ending says.
+
+    Raises:
+        DataError: as `open_photo`.
+    """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would block for ever
             raise DataError("this is no regular file")
         with Image.open(path) as image:
             if image.format in PROGRAMS:
                 raise DataError(f"{image.format} files are programs; convert it to PNG")
-            return as_rgb(image)
+            return convert(image)
     except DataError:
         raise
     except MemoryError:

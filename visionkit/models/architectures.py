@@ -41,7 +41,7 @@ class Architecture:
 
     @cached_property
     def _fastai_meta(self) -> dict[str, Any]:
-        """Fastai's own cut and split for architectures that it knows; empty for the others."""
+        """What fastai knows of some architectures, such as how to split them; empty for the others."""
         from fastai.vision.learner import model_meta
 
         meta: dict[str, Any] = model_meta.get(getattr(torchvision.models, self.name, None), {})
@@ -49,8 +49,6 @@ class Architecture:
 
     def body(self, model: nn.Module) -> nn.Module:
         """The body of a classifier: everything up to the last feature map."""
-        if self._fastai_meta:
-            return nn.Sequential(*list(model.children())[: self._fastai_meta["cut"]])
         return feature_body(model)
 
     def encoder(self, model: nn.Module) -> nn.Sequential:

@@ -40,7 +40,8 @@ def feature_body(model: nn.Module, size: int = 224) -> nn.Sequential:
     """The top-level layers of `model`, in the order in which they run, up to its last feature map.
 
     One image is sent through the network: layers that do not run in evaluation (auxiliary heads) and those
-    after the last map of more than one pixel (pooling, classifier) are left out.
+    after the last map of more than one pixel (pooling, classifier) are left out. A network on the "meta"
+    device, which has shapes and no values, is cut as well.
     """
     if isinstance(model, VisionTransformer):
         return nn.Sequential(TokenMap(model))
@@ -51,7 +52,7 @@ def feature_body(model: nn.Module, size: int = 224) -> nn.Sequential:
     ]
     was_training = model.training
     with torch.no_grad():
-        model.eval()(torch.zeros(1, 3, size, size))
+        model.eval()(torch.zeros(1, 3, size, size, device=next(model.parameters()).device))
     model.train(was_training)
     for hook in hooks:
         hook.remove()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastai.learner import Learner
-from fastai.vision.learner import create_head, vision_learner
+from fastai.vision.learner import create_head, create_vision_model, vision_learner
 from torch import Tensor
 from torchvision.models import VisionTransformer
 
@@ -30,7 +30,7 @@ def classifier_learner(
     n_out: int | None = None,
     **kwargs: Any,
 ) -> Learner:
-    """Fastai's `vision_learner` on the body of `arch`, frozen where it starts from `state`.
+    """A Learner with fastai's head on the body of `arch`, frozen where it starts from `state`.
 
     Args:
         dls: DataLoaders, with a vocabulary where `n_out` is None.
@@ -40,7 +40,7 @@ def classifier_learner(
         dropout: before the head's last layer; half of it before the one above.
         sizes: the sizes that will be trained at, in pixels.
         n_out: how many outputs the head has; one for each name in the vocabulary where None.
-        kwargs: passed on to `vision_learner`.
+        kwargs: passed on to `Learner`.
 
     Raises:
         UsageError: a vision transformer cannot take one of `sizes`.
@@ -64,15 +64,11 @@ def classifier_learner(
     if state is not None:
         report(load_fitting(model, state))
     head = create_head(model.hidden_dim, n_out, ps=dropout) if isinstance(model, VisionTransformer) else None
-    return vision_learner(
-        dls,
-        lambda pretrained: model,
-        n_out=n_out,
-        pretrained=state is not None,
-        normalize=False,
-        cut=arch.body,
-        splitter=arch.splitter,
-        custom_head=head,
-        ps=dropout,
-        **kwargs,
+    # not `vision_learner`, which takes a `cut` and cuts as it likes (fastai 2.8)
+    network = create_vision_model(
+        lambda pretrained: model, n_out, pretrained=False, cut=arch.body, custom_head=head, ps=dropout
     )
+    learn = Learner(dls, network, splitter=arch.splitter, **kwargs)
+    if state is not None:
+        learn.freeze()
+    return learn

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from fastai.learner import Learner, Metric
 from fastai.losses import MSELossFlat
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from visionkit.data.points import point_names
 from visionkit.errors import UsageError
 from visionkit.evaluation.points import PixelError
+from visionkit.models.heads import PointOutput
 from visionkit.tasks.base import Task
 from visionkit.tasks.classifier import classifier_learner
 
@@ -91,25 +90,6 @@ class Keypoints(Task):
             "examples": keypoints.point_examples(predictions, worst=False),
             "worst": keypoints.point_examples(predictions, worst=True),
         }
-
-
-class PointOutput(nn.Module):
-    """The last linear layer, then a sigmoid to -1 to 1; always computed in float32.
-
-    bf16 has 8 binary digits: among 640 pixels it would only tell every second or third.
-
-    Args:
-        linear: the layer whose parameters it takes over, under the same names.
-    """
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
-
-    def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
-            outputs = functional.linear(features.float(), self.weight, self.bias)
-            return 2 * torch.sigmoid(outputs) - 1
 
 
 def _resized(dls: DataLoaders) -> tuple[int, ...]:
