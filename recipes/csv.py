@@ -14,7 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionkit.data.label_tables import describe_table, read_label_table, task_of_table
+from visionkit.data.label_tables import describe_table, read_label_table, task_of_table, test_rows
 from visionkit.data.photos import photo_transforms
 from visionkit.data.table_settings import TableSettings
 from visionkit.recipe import Recipe, Sample
@@ -58,6 +58,7 @@ recipe = Recipe(
     datablock=datablock,
     settings=CsvSettings,
     remark=describe_table,
+    test_part=test_rows,
     sample=Sample(
         "visionkit.sources.samples.label_table:draw",
         {"size": 64, "epochs": (10,), "dropout": 0.0, "bs": 16, "lr": 0.003, "threshold": 0.2},

@@ -66,6 +66,13 @@ recipe = Recipe(
         "visionkit.sources.samples.dogscats:draw", {"size": 64, "epochs": (8,), "bs": 16, "lr": 0.004}
     ),
     remark=dogscats.subset_remark,
-    submission=Submission(dogscats.test_photos, dogscats.submission_rows),
+    submission=Submission(
+        sample="sample_submission.csv",
+        header=("id", "label"),
+        test_images=dogscats.test_photos,
+        row=dogscats.photo_number,
+        answer=dogscats.dog_answer,
+        clip=0.02,
+    ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -12,7 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionkit.data.class_folders import ClassFolderSettings, class_folders, describe_class_folders
+from visionkit.data.class_folders import (
+    ClassFolderSettings,
+    class_folders,
+    describe_class_folders,
+    test_images,
+)
 from visionkit.data.photos import photo_transforms
 from visionkit.recipe import Recipe, Sample
 from visionkit.settings import ClassifierSettings
@@ -52,6 +57,7 @@ recipe = Recipe(
     datablock=datablock,
     settings=FolderSettings,
     remark=describe_class_folders,
+    test_part=lambda folder, settings: test_images(folder),
     sample=Sample(
         "visionkit.sources.samples.class_folders:draw",
         {"size": 64, "epochs": (10,), "bs": 16, "lr": 0.004},

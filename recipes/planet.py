@@ -14,6 +14,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionkit.data import planet
+from visionkit.inference.submission import Submission
 from visionkit.recipe import Recipe, Sample
 from visionkit.settings import LearningRate, MultiLabelSettings
 from visionkit.sources.kaggle import KaggleCompetition, KaggleMirror
@@ -75,6 +77,13 @@ recipe = Recipe(
     sample=Sample(
         "visionkit.sources.samples.planet:draw",
         {"size": 64, "epochs": (10,), "dropout": 0.0, "bs": 16, "lr": 0.003},
+    ),
+    submission=Submission(
+        sample="sample_submission_v2.csv",
+        header=("image_name", "tags"),
+        test_images=planet.test_chips,
+        row=attrgetter("stem"),
+        answer=planet.tags_answer,
     ),
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

@@ -74,6 +74,8 @@ class Recipe:
         remark: `remark(dataset)` is what a training says of the data set before it starts, and a check
             besides what it finds; "" for nothing.
         scores: `scores(learn, dataset)` gives further validation figures of the trained model, by name.
+        test_part: `test_part(folder, settings)` gives the labelled test images, each with its target, which
+            take no part in a training; empty where the data set has none.
         submission: which test images a competition asks about, and in which form.
     """
 
@@ -93,6 +95,7 @@ class Recipe:
     where: str = ""
     remark: Callable[[Dataset], str] | None = None
     scores: Callable[[Learner, Dataset], dict[str, float]] | None = None
+    test_part: Callable[[Path, Any], list[tuple[Path, Any]]] | None = None
     submission: Submission | None = None
 
     def sourced(self, settings: TrainSettings) -> Recipe:

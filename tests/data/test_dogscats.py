@@ -1,4 +1,4 @@
-"""Cats and dogs by file name: both layouts, balanced subsets, test photos, submission rows."""
+"""Cats and dogs by file name: both layouts, balanced subsets, test photos, answers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionkit.data.dogscats import choose, label, labelled_photos, submission_rows, test_photos
+from visionkit.data.dogscats import choose, dog_answer, label, labelled_photos, photo_number, test_photos
 from visionkit.data.problems import gathering
 from visionkit.errors import DataError
+from visionkit.inference.results import LabelPrediction
 
 test_photos.__test__ = False  # type: ignore[attr-defined]  # a function of the package, called so
 
@@ -103,18 +104,16 @@ def test_wrong_test_photos(tmp_path: Path, files: list[str], words: str) -> None
         test_photos(touch(tmp_path, *files))
 
 
-@given(
-    st.lists(st.floats(0, 1), min_size=1, max_size=20),
-    st.floats(0, 0.49),
-    st.booleans(),
-)
-def test_rows_hold_the_clipped_probability_of_a_dog(dogs: list[float], clip: float, turned: bool) -> None:
-    images = [Path(f"{number}.jpg") for number in range(1, len(dogs) + 1)]
-    vocab = ["dog", "cat"] if turned else ["cat", "dog"]
-    table = np.array([[1 - p, p] for p in dogs])
-    header, *rows = submission_rows(images, table[:, ::-1] if turned else table, vocab, clip)
-    assert tuple(header) == ("id", "label")
-    assert [row[0] for row in rows] == list(range(1, len(dogs) + 1))
-    for (_, text), probability in zip(rows, dogs):
-        assert clip - 1e-6 <= float(text) <= 1 - clip + 1e-6
-        assert float(text) == pytest.approx(min(max(probability, clip), 1 - clip), abs=1e-6)
+@given(st.floats(0, 1), st.floats(0, 0.49), st.booleans())
+def test_an_answer_is_the_clipped_probability_of_a_dog(dog: float, clip: float, turned: bool) -> None:
+    vocab = ("dog", "cat") if turned else ("cat", "dog")
+    probabilities = np.array([dog, 1 - dog] if turned else [1 - dog, dog])
+    prediction = LabelPrediction("dog", dog, probabilities, vocab)
+    value = float(dog_answer(prediction, clip))
+    assert clip - 1e-6 <= value <= 1 - clip + 1e-6
+    assert value == pytest.approx(min(max(dog, clip), 1 - clip), abs=1e-6)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 3))
+def test_a_photo_is_called_by_its_number(number: int, zeros: int) -> None:
+    assert photo_number(Path("test") / f"{'0' * zeros}{number}.jpg") == str(number)

@@ -24,13 +24,8 @@ def check_for_training(dataset: Dataset, store: Store) -> None:
         DataError: names the images that do not decode, the first bad mask, the first bad points, or what the
             labels lack.
     """
-    images = scan_images(dataset.images, store.memory, store.progress)
-    refuse_undecodable(images)
+    images = check_files(dataset, store)
     dataset.task.check(dataset)
-    if dataset.recipe.task == "segmentation":
-        _refuse_masks(dataset, images, store)
-    if dataset.recipe.task == "keypoints":
-        _refuse_points(dataset, images, store)
     leaked = _leaked(images, dataset)
     if leaked:
         store.progress.note(
@@ -38,6 +33,21 @@ def check_for_training(dataset: Dataset, store: Store) -> None:
             f"{listing(leaked, 3)}. The figures will be too good. visionkit check {dataset.recipe.name} "
             "tells more."
         )
+
+
+def check_files(dataset: Dataset, store: Store) -> list[ImageFacts]:
+    """What was seen of the images, all of which decode, as do their masks.
+
+    Raises:
+        DataError: names the images that do not decode, the first bad mask, or the first bad points.
+    """
+    images = scan_images(dataset.images, store.memory, store.progress)
+    refuse_undecodable(images)
+    if dataset.recipe.task == "segmentation":
+        _refuse_masks(dataset, images, store)
+    if dataset.recipe.task == "keypoints":
+        _refuse_points(dataset, images, store)
+    return images
 
 
 def refuse_undecodable(images: Sequence[ImageFacts]) -> None:

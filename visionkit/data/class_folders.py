@@ -126,6 +126,18 @@ def class_folders(root: Path, valid_folder: str = "auto") -> ClassFolders:
     return ClassFolders(labels, train, valid, left_out, empty, len(images) if train is not None else 0)
 
 
+def test_images(root: Path) -> list[tuple[Path, str]]:
+    """The images in the folder `test` (or testing) below `root`, each with its class, as `class_folders`.
+
+    Empty where there is no such folder.
+    """
+    root = _without_wrapping(root)
+    _, names = scan_folder(root)
+    folder = next((root / name for name in names if name.lower() in TEST_FOLDERS), None)
+    classes = _classes(folder) if folder is not None else []
+    return [(image, each.name) for each in classes for image in _images_in(each)]
+
+
 def describe_class_folders(dataset: Dataset) -> str:
     """What was found, and whether the images are far smaller than the size that they are trained at."""
     assert isinstance(dataset.settings, ClassFolderSettings)

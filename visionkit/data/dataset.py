@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from visionkit.data.points import image_sizes, visible_windows
 from visionkit.data.problems import refuse, skipping
@@ -76,14 +76,11 @@ class Dataset:
         with skipping(skipped):
             recipe = recipe.at(path, settings)
             check_options(settings, recipe.task)
-            block = recipe.datablock(path, settings)
-            found: Any = block.get_items(path) if block.get_items else path
-            rows = [found.iloc[index] for index in range(len(found))] if _is_table(found) else list(found)
-            kept, images, targets = _read_rows(block, rows, skipped)
-            items = found.iloc[kept] if _is_table(found) else [rows[index] for index in kept]
-            if not images:
-                raise DataError(f"{path}: no images for the recipe {recipe.name}.")
-            train, valid = split_images(settings, images, targets, path, lambda: _own_split(block, items))
+            found = find_labelled(recipe, settings, path, skipped)
+            items, images, targets = found.items, found.images, found.targets
+            train, valid = split_images(
+                settings, images, targets, path, lambda: _own_split(found.block, items)
+            )
         for part, name in ((train, "training"), (valid, "validation")):
             if not part:
                 raise DataError(
@@ -161,6 +158,34 @@ class Dataset:
         targets = self.targets if part is None else [self.targets[index] for index in part]
         labels = targets if self.recipe.task == "single-label" else [tag for tags in targets for tag in tags]
         return Counter(map(str, labels))
+
+
+class Labelled(NamedTuple):
+    """What a recipe finds in a folder: its DataBlock, the items, and of each its image and target."""
+
+    block: DataBlock
+    items: Any
+    images: list[Path]
+    targets: list[Any]
+
+
+def find_labelled(
+    recipe: Recipe, settings: TrainSettings, path: Path, skipped: frozenset[Path] = frozenset()
+) -> Labelled:
+    """All images in `path` with their targets, without looking into the files or dividing them.
+
+    Raises:
+        DataError: something is missing or contradicts itself, or there are no images.
+        UsageError: a setting names what is not there.
+    """
+    block = recipe.datablock(path, settings)
+    found: Any = block.get_items(path) if block.get_items else path
+    rows = [found.iloc[index] for index in range(len(found))] if _is_table(found) else list(found)
+    kept, images, targets = _read_rows(block, rows, skipped)
+    if not images:
+        raise DataError(f"{path}: no images for the recipe {recipe.name}.")
+    items = found.iloc[kept] if _is_table(found) else [rows[index] for index in kept]
+    return Labelled(block, items, images, targets)
 
 
 def _is_table(items: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +16,8 @@ from visionkit.errors import DataError, listing
 from visionkit.settings import ClassifierSettings, setting
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from visionkit.data.dataset import Dataset
+    from visionkit.inference.results import LabelPrediction
 
 CLASSES = ("cat", "dog")
 TEST_FOLDERS = ("test", "test1")
@@ -143,11 +142,12 @@ def test_photos(folder: Path) -> list[Path]:
     return [by_number[number] for number in sorted(by_number)]
 
 
-def submission_rows(
-    images: Sequence[Path], probabilities: np.ndarray, vocab: Sequence[str], clip: float
-) -> Iterable[Sequence[Any]]:
-    """The header `id,label`, then each photo's number and its probability of showing a dog."""
-    yield "id", "label"
-    dog = list(vocab).index("dog")
-    for image, probability in zip(images, probabilities[:, dog].tolist()):
-        yield int(image.stem), f"{min(max(probability, clip), 1 - clip):.6f}"
+def photo_number(photo: Path) -> str:
+    """What the row of a test photo is called: its number."""
+    return str(int(photo.stem))
+
+
+def dog_answer(prediction: LabelPrediction, clip: float) -> str:
+    """The probability of a dog, at least `clip` away from 0 and 1."""
+    probability = float(prediction.probabilities[prediction.vocab.index("dog")])
+    return f"{min(max(probability, clip), 1 - clip):.6f}"

@@ -38,13 +38,18 @@ class LabelledImage(NamedTuple):
 class LabelTable(NamedTuple):
     """The rows of a table, and how many images of its folder have none: those are left out.
 
-    `left_out` counts the rows of test images.
+    `test` are the rows of test images that take no part.
     """
 
     rows: list[LabelledImage]
     columns: Columns
     without_row: int
-    left_out: int
+    test: list[LabelledImage]
+
+    @property
+    def left_out(self) -> int:
+        """How many rows take no part."""
+        return len(self.test)
 
     @property
     def vocab(self) -> list[str]:
@@ -78,6 +83,11 @@ def task_of_table(root: Path, settings: TableSettings) -> TaskName:
     return "multi-label" if find_columns(root, settings).many else "single-label"
 
 
+def test_rows(root: Path, settings: TableSettings) -> list[tuple[Path, str | list[str]]]:
+    """The images of the rows that say so are test images, each with its label or labels."""
+    return [(row.path, row.label) for row in read_label_table(root, settings).test]
+
+
 def validation_rows(rows: list[LabelledImage]) -> Splits:
     """A fastai splitter: the rows that say so validate."""
     valid = [index for index, row in enumerate(rows) if row.part == "valid"]
@@ -96,7 +106,7 @@ def describe_table(dataset: Dataset) -> str:
         f"{count:,} {one if count == 1 else many}"
         for count, one, many in (
             (table.without_row, "image without a row", "images without a row"),
-            (table.left_out, "row of a test image", "rows of test images"),
+            (len(table.test), "row of a test image", "rows of test images"),
         )
         if count
     ]
@@ -137,11 +147,13 @@ class _Reader:
         if not self._kept:
             refuse("no rows", f"{table.file}: no row is left; all are refused or skipped.")
         parts = [row.part for row in self._kept]
+        test: list[LabelledImage] = []
         if "test" in parts and "valid" not in parts:
             kept = [row._replace(part="valid" if row.part == "test" else row.part) for row in self._kept]
         else:
             kept = [row for row in self._kept if row.part != "test"]
-        return LabelTable(kept, self.columns, without_row, len(self._kept) - len(kept))
+            test = [row for row in self._kept if row.part == "test"]
+        return LabelTable(kept, self.columns, without_row, test)
 
     def _add(self, number: int, name: str, values: list[str], found: list[str]) -> None:
         """Keep the row, whose name means the images `found`, or refuse it."""

@@ -72,12 +72,17 @@ def write_split(file: Path, train: Iterable[Path], valid: Iterable[Path], folder
 
     The order is kept, for the order of the images is part of what makes a training repeatable.
     """
+    write_atomically(file, split_text(train, valid, folder))
+
+
+def split_text(train: Iterable[Path], valid: Iterable[Path], folder: Path) -> str:
+    """What split.csv holds, as `write_split` writes it."""
     text = StringIO()
     writer = csv.writer(text)  # with the usual \r\n, names that hold one of the two are quoted
     writer.writerow(["image", "part"])
     for part, images in zip(PARTS, (train, valid)):
         writer.writerows((relative_name(image, folder), part) for image in images)
-    write_atomically(file, text.getvalue())
+    return text.getvalue()
 
 
 def relative_name(image: Path, folder: Path) -> str:

@@ -45,11 +45,15 @@ def crop_probabilities(learn: Learner, dataset: Dataset, size: int, crops: int) 
     return torch.cat(means).numpy()
 
 
-def take_crops(images: Tensor, size: int, crops: int) -> Iterator[Tensor]:
-    """The centre of `images` (batch x channels x rows x columns), their corners, and for 10 the mirrored."""
-    down, right = images.shape[-2] - size, images.shape[-1] - size
+def take_crops(images: Tensor, size: int, crops: int, width: int | None = None) -> Iterator[Tensor]:
+    """The centre of `images` (batch x channels x rows x columns), their corners, and for 10 the mirrored.
+
+    Crops have `size` rows, and as many columns where no `width` is given.
+    """
+    width = size if width is None else width
+    down, right = images.shape[-2] - size, images.shape[-1] - width
     for top, left in ((down // 2, right // 2), (0, 0), (0, right), (down, 0), (down, right)):
-        crop = images[..., top : top + size, left : left + size]
+        crop = images[..., top : top + size, left : left + width]
         yield crop
         if crops == 10:
             yield crop.flip(-1)

@@ -27,8 +27,8 @@ def extra_plots(learn: Learner, dataset: Dataset) -> dict[str, Figure]:
 
 
 def _test_sheet(learn: Learner, dataset: Dataset) -> Figure | None:
-    """A sheet of predictions on test images; None where the recipe has none, or they are not there."""
-    if dataset.recipe.submission is None:
+    """A sheet of predicted labels of test images; None where the recipe has none, or they are not there."""
+    if dataset.recipe.submission is None or dataset.recipe.task != "single-label":
         return None
     try:
         images = dataset.recipe.submission.test_images(dataset.path)
