@@ -51,6 +51,8 @@ class Run:
             raise UsageError(f"{folder}: not a run folder (there is no {RUN_FILE} in it).") from None
         except (OSError, ValueError) as error:
             raise VisionkitError(f"{folder / RUN_FILE}: cannot be read ({error}).") from error
+        if not isinstance(info, dict):
+            raise VisionkitError(f"{folder / RUN_FILE}: cannot be read (it holds no JSON object).")
         return cls(folder, info)
 
     def update(self, **changes: Any) -> None:
@@ -60,7 +62,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return str(self.info["name"])
+        return str(self.info.get("name", self.path.name))
 
     @property
     def status(self) -> str:

@@ -27,15 +27,18 @@ def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int
 
 
 @contextmanager
-def shared_cores(device: torch.device, workers: int) -> Iterator[None]:
+def shared_cores(device: torch.device, workers: int, threads: int | None = None) -> Iterator[None]:
     """Leave the loader processes a core each meanwhile: on a CPU, torch computes with the threads that are
     left.
 
     At least one is. More busy threads than cores make a training many times slower, since all threads wait
-    for each other after every layer. `$OMP_NUM_THREADS` is respected where it is set.
+    for each other after every layer. `$OMP_NUM_THREADS` is respected where it is set; `threads`, where given,
+    are taken in any case.
     """
     before = torch.get_num_threads()
-    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    elif device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, usable_cores() - workers))
     try:
         yield

@@ -31,6 +31,20 @@ def restore(run: Run, device: str = "auto", store: Store | None = None) -> tuple
         raise VisionkitError(
             f"{run.path}: the run is {run.status} and has no model. Only finished runs have."
         )
+    dataset = recorded_dataset(run, store)
+    dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device))
+    learn = build_learner(dataset.recipe, dls, dataset.settings, random_weights=True, quiet=True)
+    load_weights(run.path / "model", learn)
+    learn.path = run.path
+    return learn, dataset
+
+
+def recorded_dataset(run: Run, store: Store | None = None) -> Dataset:
+    """The data set that `run` was trained on, divided as it was then.
+
+    Raises:
+        VisionkitError: it is no longer there, or is another one.
+    """
     recipe = get_recipe(run.info.get("recipe_file") or run.info["recipe"])
     folder = Path(run.info["data"]["path"])
     if not folder.is_dir():
@@ -39,11 +53,7 @@ def restore(run: Run, device: str = "auto", store: Store | None = None) -> tuple
     dataset = Dataset.open(recipe, settings, folder, store or Store(progress=Silence()))
     if dataset.fingerprint() != run.info["data"]["fingerprint"]:
         raise VisionkitError(f"{folder}: the data set has changed since {run.name} was trained.")
-    dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device))
-    learn = build_learner(dataset.recipe, dls, settings, random_weights=True, quiet=True)
-    load_weights(run.path / "model", learn)
-    learn.path = run.path
-    return learn, dataset
+    return dataset
 
 
 def _recorded(run: Run) -> dict[str, Any]:

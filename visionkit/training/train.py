@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ from visionkit.training.interruption import Interruption
 from visionkit.training.learner import build_learner, normalize
 from visionkit.training.progress import PlainReporter, Reporter
 from visionkit.training.rates import suggest_rates
+from visionkit.training.record import conditions, contents_fingerprint
 from visionkit.training.recording import Recording
 from visionkit.training.stages import Stage, plan_stages
-from visionkit.versions import git_commit, versions
 
 
 def train(
@@ -53,6 +54,8 @@ def train(
     runs_root: Path | str = "runs",
     store: Store | None = None,
     reporter: Reporter | None = None,
+    threads: int | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train `recipe` through all its stages; returns the finished run.
 
@@ -65,6 +68,8 @@ def train(
         runs_root: the folder of run folders.
         store: for fetched and drawn data sets; `~/.visionkit` where None.
         reporter: told about the progress; plain lines where None.
+        threads: that torch computes with; on a CPU as many as the loader processes leave where None.
+        notes: further entries for run.json.
 
     Raises:
         UsageError: a setting that cannot be.
@@ -83,12 +88,17 @@ def train(
     store = store or Store(progress=reporter)
     place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
     dataset = Dataset.open(recipe, settings, place.folder, store)
-    with shared_cores(device, resolve_workers(settings.workers, device)):
-        return _train_dataset(dataset, device, folder, reporter, started)
+    with shared_cores(device, resolve_workers(settings.workers, device), threads):
+        return _train_dataset(dataset, device, folder, reporter, started, notes or {})
 
 
 def _train_dataset(
-    dataset: Dataset, device: torch.device, folder: Path, reporter: Reporter, started: float
+    dataset: Dataset,
+    device: torch.device,
+    folder: Path,
+    reporter: Reporter,
+    started: float,
+    notes: Mapping[str, Any],
 ) -> Run:
     """Build the learner, make the run folder and train; the folder tells how it ended."""
     settings = dataset.settings
@@ -100,7 +110,8 @@ def _train_dataset(
     )
     stages = plan_stages(settings, learn.starts_pretrained)
     reporter.note(_announcement(dataset, stages, learn, device_name(device), precision, folder))
-    run = Run.create(folder, _description(dataset, stages, device_name(device), precision))
+    described = _description(dataset, stages, device_name(device), precision)
+    run = Run.create(folder, {**described, **conditions(dataset, device), **notes})
     learn.path = run.path
     _record_split(run, dataset)
     if learn.class_weights is not None:
@@ -147,7 +158,7 @@ def _train_stages(
     images_per_s = recording.trained_images / max(recording.training_seconds, 1e-9)
     run.update(metrics=metrics, images_per_s=round(images_per_s, 1))
     last = dataset.settings.replaced(size=stages[-1].size, then=())
-    write_bundle(run.path / "model", learn, dataset, last, metrics)
+    write_bundle(run.path / "model", learn, dataset, last, metrics, reporter.note)
     plot_run(run, learn, dataset)
 
 
@@ -229,10 +240,9 @@ def _description(dataset: Dataset, stages: list[Stage], device: str, precision: 
             "skipped": len(dataset.skipped),
             "classes": dict(sorted(dataset.class_counts().items())),
             "fingerprint": dataset.fingerprint(),
+            "contents": contents_fingerprint(dataset, dataset.memory),
         },
         "stages": [stage.as_dict() for stage in stages],
         "device": device,
         "precision": precision,
-        "versions": versions(),
-        "git_commit": git_commit(),
     }
