@@ -86,7 +86,7 @@ def test_a_recipe_without_a_competition(cli: Cli, pets: Path) -> None:
     assert cli("pets", "--data", pets, "--size", 32, *FAST, "--out", "run").exit_code == 0
     result = cli("submit", "run")
     assert result.exit_code == 2
-    assert "no submission for the recipe pets, only for dogscats" in result.output
+    assert "no submission for the recipe pets, only for dogscats, planet" in result.output
 
 
 def test_an_unfinished_run(cli: Cli, run: Path) -> None:

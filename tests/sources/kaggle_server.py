@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import socket
 import subprocess
 import sys
 import tarfile
@@ -65,6 +66,39 @@ print(json.dumps(answer | heard), file=sys.stderr)
 """
 """The client reads endpoint and credentials when it is imported: hence a process for each case."""
 
+HAND_IN = """
+import json, sys, time
+from pathlib import Path
+import kagglesdk.kaggle_env as kaggle_env
+endpoint, slug, file, message, timeout = sys.argv[1:]
+kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.PROD] = endpoint
+time.sleep = lambda seconds: None
+import visionkit.sources.kaggle.patience as wire
+from visionkit.errors import VisionkitError
+from visionkit.progress import PlainProgress
+from visionkit.sources.kaggle.client import connect
+from visionkit.sources.kaggle.submitting import competition_page, submit_file
+wire.TIMEOUT = (float(timeout), float(timeout))
+try:
+    page = competition_page(slug, "submissions")
+    client = connect(page, PlainProgress(sys.stderr), instead="Or do it there.")
+    answer = {"answer": submit_file(client, slug, Path(file), message)}
+except VisionkitError as error:
+    answer = {"error": str(error)}
+print(json.dumps(answer))
+"""
+"""Hands in a file: without the rest of visionkit, whose imports take long."""
+
+COMMAND = """
+import sys, time
+import kagglesdk.kaggle_env as kaggle_env
+kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.PROD] = sys.argv.pop(1)
+time.sleep = lambda seconds: None
+from visionkit.cli import main
+main()
+"""
+"""visionkit's command line, with this server for Kaggle's."""
+
 
 @dataclass
 class Kaggle:
@@ -93,6 +127,10 @@ class Kaggle:
     accounts: list[str] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
+    puts: list[int] = field(default_factory=list)
+    """How uploads are answered in turn; 0 cuts the connection half-way."""
+    uploaded: dict[str, bytes] = field(default_factory=dict)
+    entered: list[dict[str, Any]] = field(default_factory=list)
 
     def environment(self, **more: str) -> dict[str, str]:
         clean = {
@@ -123,6 +161,32 @@ class Kaggle:
         assert result.returncode == 0, result.stderr
         assert result.stdout == ""
         return json.loads(result.stderr.splitlines()[-1])
+
+    def visionkit(
+        self, work: Path, *arguments: object, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The command line, called in the folder `work`."""
+        return self._python(COMMAND, work, *arguments, **environment)
+
+    def hand_in(
+        self, file: Path, message: str, timeout: float = 20.0, **environment: str
+    ) -> tuple[dict[str, str], str]:
+        """What submitting a file comes to, {"answer": …} or {"error": …}, and the notes."""
+        result = self._python(HAND_IN, file.parent, SLUG, file, message, timeout, **environment)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout), result.stderr
+
+    def _python(
+        self, code: str, work: Path, *arguments: object, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code, self.url, *map(str, arguments)],
+            env=self.environment(OMP_NUM_THREADS="1", **environment),
+            cwd=work,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
 
     @property
     def folder(self) -> Path:
@@ -196,6 +260,26 @@ def kaggle_server(folder: Path) -> Iterator[Kaggle]:
 
         def on_GetDataset(self, question: dict[str, Any]) -> None:
             self.answer(200, {"licenseName": "CC0: Public Domain"})
+
+        def on_StartSubmissionUpload(self, question: dict[str, Any]) -> None:
+            token = f"{question['fileName']}-{question['contentLength']}"
+            self.answer(200, {"token": token, "createUrl": f"{kaggle.url}/upload/{token}?signature=secret"})
+
+        def do_PUT(self) -> None:
+            length = int(self.headers["Content-Length"])
+            status = kaggle.puts.pop(0) if kaggle.puts else 200
+            content = self.rfile.read(length if status else length // 2)
+            kaggle.asked.append(f"PUT {len(content)}")
+            if status == 0:
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            if status == 200:
+                kaggle.uploaded[self.path.removeprefix("/upload/").split("?")[0]] = content
+            self.answer(status, {})
+
+        def on_CreateSubmission(self, question: dict[str, Any]) -> None:
+            kaggle.entered.append(question)
+            self.answer(200, {"message": "Successfully submitted to the competition", "ref": 17})
 
         def redirect(self, place: str) -> None:
             self.send_response(302)

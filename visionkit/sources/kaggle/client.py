@@ -17,7 +17,7 @@ from requests.exceptions import HTTPError, RequestException
 from visionkit.errors import VisionkitError
 from visionkit.progress import Progress
 from visionkit.sources.kaggle.answers import Asked, refused, unreachable
-from visionkit.sources.kaggle.credentials import Credentials, find_credentials, nothing_works
+from visionkit.sources.kaggle.credentials import INSTEAD, Credentials, find_credentials, nothing_works
 from visionkit.sources.kaggle.dataset import SITE
 from visionkit.sources.kaggle.patience import BUSY, Transfer, patient_requests, reason, status_of
 
@@ -141,12 +141,13 @@ class KaggleClient:
         raise VisionkitError(f"{asked.what}: the download broke off. Call again.")
 
 
-def connect(page: str, progress: Progress) -> KaggleClient:
+def connect(page: str, progress: Progress, instead: str = INSTEAD) -> KaggleClient:
     """Kaggle's client, logged in with what its own rules find.
 
     Args:
-        page: of the data, for the message.
+        page: of what is wanted, for the message.
         progress: is told of waiting and downloads.
+        instead: what the user can do without credentials, for the message.
 
     Raises:
         VisionkitError: there are no credentials that Kaggle knows, or the client cannot be imported.
@@ -162,7 +163,7 @@ def connect(page: str, progress: Progress) -> KaggleClient:
             f"Kaggle's client cannot be imported ({error}): pip install kaggle six"
         ) from error
     except SystemExit:
-        raise VisionkitError(nothing_works(found, page)) from None
+        raise VisionkitError(nothing_works(found, page, instead)) from None
     except HTTPError as error:
         said = reason(error)
         if status_of(error) in BUSY:
@@ -177,7 +178,7 @@ def connect(page: str, progress: Progress) -> KaggleClient:
             raise VisionkitError(
                 f"Kaggle's client cannot log in ({reason(error)}). Check {found[0].place}: {found[0].remedy}."
             ) from error
-        raise VisionkitError(nothing_works(found, page)) from error
+        raise VisionkitError(nothing_works(found, page, instead)) from error
     api.args = [flag for flag in getattr(api, "args", ()) if flag != "--verbose"]  # $VERBOSE: whole answers
     used = _KINDS.get(str(api.config_values.get("auth_method")), "key")
     return KaggleClient(api, next((one for one in found if one.kind == used), None), progress)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 TOKEN_PAGE = "https://www.kaggle.com/settings/api"
+INSTEAD = "Or name a folder that you have with --data, or try the drawn one with --sample."
 
 Kind = Literal["token", "key", "oauth"]
 
@@ -43,19 +44,19 @@ def find_credentials() -> list[Credentials]:
     return [*_tokens(), *_keys(), *_log_ins()]
 
 
-def nothing_works(found: list[Credentials], page: str) -> str:
+def nothing_works(found: list[Credentials], page: str, instead: str = INSTEAD) -> str:
     """The message where the client finds nothing to log in with.
 
     Args:
         found: the credentials that there were.
-        page: of the data.
+        page: of what is wanted.
+        instead: what else the user can do.
     """
     if not found:
         return (
             f"there are no Kaggle credentials. Make an API token at {TOKEN_PAGE} and put it into "
             "$KAGGLE_API_TOKEN or ~/.kaggle/access_token, or log in with: kaggle auth login (the older "
-            f"kaggle.json serves too). The data set's page is {page}. Or name a folder that you have with "
-            "--data, or try the drawn one with --sample."
+            f"kaggle.json serves too). The page is {page}. {instead}"
         )
     faults = (f"{one.place} {one.fault or _REFUSED[one.kind]}: {one.remedy}" for one in found)
     return f"no Kaggle credentials that work. {'. '.join(faults)}."

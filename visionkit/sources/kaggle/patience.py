@@ -10,9 +10,18 @@ from types import TracebackType
 from typing import Any
 
 import requests
-from requests.exceptions import ChunkedEncodingError, ConnectionError, ConnectTimeout, HTTPError, Timeout
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectionError,
+    ConnectTimeout,
+    HTTPError,
+    RequestException,
+    Timeout,
+)
+from requests.utils import rewind_body
 from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_result, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
+from urllib3.util.retry import Retry
 
 from visionkit.progress import Advance, Progress, quantity
 
@@ -23,6 +32,10 @@ ATTEMPTS = 4
 LONGEST_WAIT = 60.0
 BUSY = frozenset({429, 500, 502, 503, 504})
 """Answers that say "later"."""
+
+ENTERING = "/CreateSubmission"
+"""How the address of the question ends that enters a submission."""
+NOT_ENTERED = frozenset({429, 503})
 
 _sending = threading.RLock()
 _backoff = wait_exponential_jitter(initial=1, max=30, jitter=1)
@@ -63,12 +76,18 @@ class Transfer(AbstractContextManager["Transfer"]):
 @contextmanager
 def patient_requests(
     note: Callable[[str], None], attempts: int = ATTEMPTS, transfer: Transfer | None = None
-) -> Iterator[None]:
+) -> Iterator[list[str]]:
     """Meanwhile, every request of this thread has a time-out, and questions are asked again after a fault.
 
     Kaggle's client gives its first request no time-out, and takes the body of a refused request for more of
     the file: such a refusal is raised as HTTPError, after which the client tries again. It has no hook for
     either, so `requests.Session.send` is replaced; downloads of other threads wait.
+
+    An upload that is tried again is sent from its beginning. What enters a submission is asked again only
+    where Kaggle has surely not entered it, since each counts.
+
+    Yields:
+        Why uploads were refused, which the client keeps to itself.
 
     Args:
         note: is told why and when a request is tried again.
@@ -77,6 +96,7 @@ def patient_requests(
     """
     with _sending:
         original = requests.Session.send
+        refusals: list[str] = []
         owner = threading.get_ident()
         asking = False
 
@@ -93,7 +113,11 @@ def patient_requests(
             else:
                 asking = True  # redirects are followed by further calls from within
                 try:
-                    response = _retrying(attempts, note)(original, session, request, **options)
+                    retrying = _retrying(attempts, note, (request.url or "").endswith(ENTERING))
+                    if request.method == "PUT":
+                        response = retrying(_sent_whole, refusals, original, session, request, **options)
+                    else:
+                        response = retrying(original, session, request, **options)
                 finally:
                     asking = False
             if transfer and response.request.method == "GET" and response.status_code in (200, 206):
@@ -102,7 +126,7 @@ def patient_requests(
 
         requests.Session.send = send  # type: ignore[method-assign, assignment]
         try:
-            yield
+            yield refusals
         finally:
             requests.Session.send = original  # type: ignore[method-assign]
 
@@ -139,6 +163,28 @@ def _refuse(response: requests.Response) -> None:
         raise HTTPError(f"{response.status_code} {response.reason}", response=response)
 
 
+def _sent_whole(
+    refusals: list[str],
+    original: Callable[..., requests.Response],
+    session: requests.Session,
+    request: requests.PreparedRequest,
+    **options: Any,
+) -> requests.Response:
+    """One attempt at an upload, from the beginning of its file."""
+    for adapter in session.adapters.values():
+        adapter.max_retries = Retry(0, read=False)  # type: ignore[attr-defined]  # ten, for minutes, in silence
+    if isinstance(request._body_position, int):  # type: ignore[attr-defined]
+        rewind_body(request)
+    try:
+        response = original(session, request, **options)
+    except RequestException as error:
+        refusals.append(reason(error))
+        raise
+    if response.status_code >= 400:
+        refusals.append(f"{response.status_code} {response.reason}")
+    return response
+
+
 def _count(response: requests.Response, transfer: Transfer) -> None:
     """Have `transfer` hear of what is read from `response`."""
     sent = response.headers.get("Content-Length", "")
@@ -161,7 +207,10 @@ def _count(response: requests.Response, transfer: Transfer) -> None:
     response.iter_content = iter_content  # type: ignore[method-assign]
 
 
-def _retrying(attempts: int, note: Callable[[str], None]) -> Retrying:
+def _retrying(attempts: int, note: Callable[[str], None], entering: bool = False) -> Retrying:
+    """Tries again after passing faults; where `entering`, only after answers that nothing was entered."""
+    later = NOT_ENTERED if entering else BUSY
+
     def say(state: RetryCallState) -> None:
         wait = state.next_action.sleep if state.next_action else 0.0
         note(f"waiting    Kaggle: {_fault(state)}; trying again in {wait:.0f} s")
@@ -169,7 +218,8 @@ def _retrying(attempts: int, note: Callable[[str], None]) -> Retrying:
     return Retrying(
         stop=stop_after_attempt(attempts),
         wait=_wait,
-        retry=retry_if_exception(_passing) | retry_if_result(lambda answer: answer.status_code in BUSY),
+        retry=retry_if_exception(lambda error: not entering and _passing(error))
+        | retry_if_result(lambda answer: answer.status_code in later),
         before_sleep=say,
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
