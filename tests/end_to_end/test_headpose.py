@@ -56,7 +56,7 @@ def test_training_and_everything_after_it(cli: Cli, biwi: Path) -> None:
         (row,) = csv.DictReader(file)
     assert float(row["pixel_error"]) == pytest.approx(info["metrics"]["pixel_error"], abs=1e-6)
     bundle = json.loads(Path("run/model/model.json").read_text())
-    assert (bundle["task"], bundle["network"], bundle["n_out"]) == ("keypoints", "classifier", 2)
+    assert (bundle["task"], bundle["network"]["outputs"], bundle["exact"]) == ("keypoints", 2, True)
     assert bundle["vocab"] == ["centre of the head"] and bundle["input_size"] == [48, 64]
 
     plots = {file.name: file.read_bytes() for file in Path("run/plots").iterdir()}

@@ -55,7 +55,8 @@ def test_training_fills_the_run_folder(cli: Cli, dataset: tuple[str, Path]) -> N
         with Image.open(f"run/plots/{stem}.png") as picture:
             assert picture.width > 300
     bundle = json.loads(Path("run/model/model.json").read_text())
-    assert bundle["task"] == info["task"] and len(bundle["vocab"]) >= 3 and bundle["arch"] == "squeezenet1_1"
+    assert bundle["task"] == info["task"] and len(bundle["vocab"]) >= 3
+    assert bundle["network"]["arch"] == "squeezenet1_1" and bundle["exact"]
     assert not list(Path("run").rglob("*.part")) and not list(Path("run").rglob("*.pkl"))
 
 

@@ -29,7 +29,7 @@ def report_error(error: VisionkitError | Exception) -> int:
     """Print what went wrong on standard error; returns the exit code."""
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     if isinstance(error, VisionkitError):
         console.print("Error:", str(error), style="red", markup=False)
         return error.exit_code

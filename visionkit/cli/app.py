@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from visionkit import __version__
-from visionkit.cli import check_command, recipe_commands
+from visionkit.cli import check_command, hub_commands, recipe_commands
 from visionkit.cli.classify_command import HELP as CLASSIFY_HELP
 from visionkit.cli.classify_command import classify
 from visionkit.cli.common_options import SettingsOption
 from visionkit.cli.data_command import data
+from visionkit.cli.evaluate_command import HELP as EVALUATE_HELP
+from visionkit.cli.evaluate_command import EvaluateCommand, evaluate
+from visionkit.cli.export_command import HELP as EXPORT_HELP
+from visionkit.cli.export_command import export
 from visionkit.cli.groups import PROGRAM, RecipeGroup
 from visionkit.cli.new_command import new
+from visionkit.cli.predict_command import HELP as PREDICT_HELP
+from visionkit.cli.predict_command import predict
+from visionkit.cli.reproduce_command import HELP as REPRODUCE_HELP
+from visionkit.cli.reproduce_command import reproduce
+from visionkit.cli.submit_command import HELP as SUBMIT_HELP
 from visionkit.cli.submit_command import submit
 
 HELP = (
@@ -80,9 +88,16 @@ def options(
 
 
 app.command()(data)
+app.command(help=EXPORT_HELP)(export)
 app.command()(new)
 app.command(help=CLASSIFY_HELP)(classify)
-app.command()(submit)
+app.command(cls=EvaluateCommand, help=EVALUATE_HELP)(evaluate)
+app.command(help=PREDICT_HELP)(predict)
+app.command(help=SUBMIT_HELP)(submit)
+app.command()(hub_commands.card)
+app.command(help=hub_commands.PUSH_HELP)(hub_commands.push)
+app.command(help=hub_commands.LOAD_HELP)(hub_commands.load)
+app.command(help=REPRODUCE_HELP)(reproduce)
 
 
 @app.command()
@@ -125,29 +140,3 @@ def plot(run: RunName, settings: SettingsOption = None) -> None:
         pictures = plot_run(found, store=file.store(progress))
     for picture in pictures:
         typer.echo(picture)
-
-
-@app.command()
-def export(
-    run: RunName,
-    to: Annotated[Literal["safetensors", "fastai"], typer.Option(help="The form to write.")] = "safetensors",
-    out: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Where to; by default into the run folder.")
-    ] = None,
-    settings: SettingsOption = None,
-) -> None:
-    """Write a run's model for others: weights and JSON, or fastai's pickled Learner."""
-    from visionkit.cli.progress import terminal_progress
-    from visionkit.inference.export import export_run
-    from visionkit.runs import find_run
-    from visionkit.settings_file import SettingsFile
-
-    file = SettingsFile.read(settings)
-    found = find_run(run, file.paths().runs)
-    with terminal_progress(stderr=True) as progress:
-        written = export_run(found, to, out, file.store(progress))
-    typer.echo(written)
-    if to == "fastai":
-        typer.echo(
-            "A pickle: load_learner runs code from it, so load it only where you trust its origin.", err=True
-        )

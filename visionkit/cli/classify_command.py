@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from visionkit.cli.answers_progress import answers_progress
 from visionkit.errors import UsageError
-from visionkit.progress import Progress, Silence, quantity
+from visionkit.progress import Progress, quantity
 from visionkit.visible import visible
 
 if TYPE_CHECKING:
@@ -90,38 +91,25 @@ def classify(
 ) -> None:
     """Tell what an ImageNet-pretrained network sees in images; see `HELP`."""
     from visionkit.inference.answers import answers_file, check_target
-    from visionkit.inference.image_sources import Unusable
+    from visionkit.inference.image_sources import Unusable, find_images
+    from visionkit.inference.inputs import names_with_list
 
     if out is not None:
         if json_output:
             raise UsageError("--json prints the answers and --out writes them to a file: give one of them.")
         check_target(out)
-    found = _found(images)
+    found = list(find_images(names_with_list(images, sys.stdin.buffer)))
     usable = any(not isinstance(image, Unusable) for image in found)
     answers = _answers(found, arch, weights, device, bs, top) if usable else _faults(found)
     printed = sys.stdout  # a bar puts something of its own in this place
     writing = answers_file(out) if out is not None and usable else nullcontext(_printer(printed, json_output))
-    with _progress(out is None and printed.isatty()) as progress, writing as writer:
+    with answers_progress(out is None and printed.isatty()) as progress, writing as writer:
         failed = _write(answers, writer, progress, len(found))
     if out is not None and usable:
         typer.echo(out)
     if failed:
         typer.echo(f"{failed:,} of {quantity(len(found), 'images')} could not be classified.", err=True)
         raise typer.Exit(1)
-
-
-def _found(names: list[str]) -> list[str | Unusable]:
-    """All images that the arguments mean, those of a list on standard input in the place of its `-`."""
-    from visionkit.inference.image_sources import find_images, read_names
-
-    if names.count("-") > 1:
-        raise UsageError("give - once: standard input can be read only once.")
-    given: list[str] = []
-    for name in names:
-        given += read_names(sys.stdin.buffer) if name == "-" else [name]
-    if not given:
-        raise UsageError("standard input names no image; give one path or address a line.")
-    return list(find_images(given))
 
 
 def _answers(
@@ -160,23 +148,3 @@ def _printer(stream: TextIO, as_json: bool) -> AnswerWriter:
     from visionkit.inference.answers import JsonWriter, TableWriter
 
     return JsonWriter(stream) if as_json else TableWriter(stream)
-
-
-class _Notes(Silence):
-    """Only notes, on standard error."""
-
-    def note(self, text: str) -> None:
-        """Print it."""
-        typer.echo(text, err=True)
-
-
-@contextmanager
-def _progress(answers_scroll: bool) -> Iterator[Progress]:
-    """Bars on standard error, but not among answers that scroll by on the terminal: they are progress."""
-    from visionkit.cli.progress import terminal_progress
-
-    if answers_scroll:
-        yield _Notes()
-    else:
-        with terminal_progress(stderr=True) as progress:
-            yield progress

@@ -72,7 +72,7 @@ class BarReporter(BarProgress):
 @contextmanager
 def terminal_reporter() -> Iterator[Reporter]:
     """Bars where standard output is a terminal, else one plain line an epoch."""
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
         yield PlainReporter()
         return
@@ -83,7 +83,7 @@ def terminal_reporter() -> Iterator[Reporter]:
 @contextmanager
 def terminal_progress(stderr: bool = False) -> Iterator[Progress]:
     """Bars where standard output (or standard error) is a terminal, else a plain line now and then."""
-    console = Console(stderr=stderr)
+    console = Console(stderr=stderr, emoji=False)
     if not console.is_terminal:
         yield PlainProgress(sys.stderr if stderr else sys.stdout)
         return
@@ -105,5 +105,5 @@ def _bars(console: Console) -> Bars:
 
 def wait_message(text: str) -> AbstractContextManager[Any]:
     """A spinner while something slow happens, on a terminal only."""
-    console = Console()
+    console = Console(emoji=False)
     return console.status(text) if console.is_terminal else nullcontext()

@@ -47,7 +47,9 @@ def print_runs(root: Path) -> None:
     """One row a run, grouped by recipe, the best of each first; runs without a figure come last."""
     runs = list(runs_in(root))
     if not runs:
-        Console().print(f"There is no run in {escape(str(root))} yet. Train one: visionkit pets --sample")
+        Console(emoji=False).print(
+            f"There is no run in {escape(str(root))} yet. Train one: visionkit pets --sample"
+        )
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("run", "status", "headline", "sizes", "network", "data"):
@@ -87,7 +89,9 @@ def print_data_sets(root: Path) -> None:
     """One row a data set that was fetched into `root`, or from there into a library's own cache."""
     found = entries(root)
     if not found:
-        Console().print(f"There is no data set in {escape(str(root))} yet. Fetch one: visionkit data pets")
+        Console(emoji=False).print(
+            f"There is no data set in {escape(str(root))} yet. Fetch one: visionkit data pets"
+        )
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("name", "size", "files", "licence", "fetched", "folder"):
@@ -117,8 +121,8 @@ def wide_console() -> Console:
     """A console that breaks lines at the terminal's width, and nowhere where output goes to a file or a
     pipe.
     """
-    console = Console()
-    return console if console.is_terminal else Console(width=240)
+    console = Console(emoji=False)
+    return console if console.is_terminal else Console(width=240, emoji=False)
 
 
 def print_check(report: CheckReport) -> None:

@@ -16,8 +16,6 @@ from visionkit.data.images import image_files
 from visionkit.data.problems import gathering
 from visionkit.errors import DataError, VisionkitError
 from visionkit.progress import Advance, Silence, Unit, quantity
-from visionkit.sources.downloads.answers import public_url
-from visionkit.sources.downloads.downloading import download, is_web_address
 
 MOST_BYTES = 100_000_000
 """How large an image from the web may be."""
@@ -71,7 +69,11 @@ def is_address(name: str) -> bool:
 
 def shown_name(name: str) -> str:
     """`name` as people may see it: an address without the password that it may hold."""
-    return public_url(name) if is_address(name) else name
+    if not is_address(name):
+        return name
+    from visionkit.sources.downloads.answers import public_url  # requests, which files do not need
+
+    return public_url(name)
 
 
 def fetch_image(url: str, folder: Path) -> Path:
@@ -80,6 +82,8 @@ def fetch_image(url: str, folder: Path) -> Path:
     Raises:
         DataError: it cannot be fetched, or is larger than `MOST_BYTES`; the message is the reason only.
     """
+    from visionkit.sources.downloads.downloading import download, is_web_address
+
     if not is_web_address(url):
         raise DataError("only addresses that begin with http:// or https:// are fetched")
     try:

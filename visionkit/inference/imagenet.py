@@ -10,14 +10,9 @@ fastai is not needed for it, and not imported.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -25,13 +20,11 @@ from PIL import Image
 from torch import Tensor
 
 from visionkit.devices import resolve_device
-from visionkit.errors import DataError, UsageError, VisionkitError
-from visionkit.inference.image_sources import Unusable, fetch_image, is_address, shown_name
+from visionkit.errors import UsageError, VisionkitError
+from visionkit.inference.image_sources import Unusable
 from visionkit.inference.network_by_name import load_network
 from visionkit.inference.photos import as_rgb, open_photo
-
-Photo = str | Path | Image.Image | Unusable
-"""An image file, a web address, a picture of Pillow's, or what `find_images` found unusable."""
+from visionkit.inference.reading import Source, in_batches, read_images, reader_threads
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ class Classifier:
     def __str__(self) -> str:
         return f"{self.arch}, {self.origin}, {len(self.labels):,} classes, on {self.device}"
 
-    def classify(self, images: Photo | Iterable[Photo], top: int = 5) -> Iterator[Answer]:
+    def classify(self, images: Source | Iterable[Source], top: int = 5) -> Iterator[Answer]:
         """The `top` likeliest classes of each image, in the order of `images`, while they are computed.
 
         Any number of images takes the memory of a few batches. One that cannot be read or fetched has an
@@ -131,20 +124,17 @@ class Classifier:
         single = isinstance(images, (str, Path, Image.Image, Unusable))
         return self._answers([images] if single else images, min(top, len(self.labels)))  # type: ignore[list-item,arg-type]
 
-    def _answers(self, images: Iterable[Photo], top: int) -> Iterator[Answer]:
-        batch: list[tuple[str, Tensor | str]] = []
-        for item in self._inputs(images):
-            batch.append(item)
-            if len(batch) == self.batch:
-                yield from self._answered(batch, top)
-                batch = []
-        yield from self._answered(batch, top)
+    def _answers(self, images: Iterable[Source], top: int) -> Iterator[Answer]:
+        readings = read_images(images, self._input, reader_threads(self.device), ahead=self.batch)
+        for batch in in_batches(readings, self.batch):
+            inputs = [each.made for each in batch if each.made is not None]
+            guesses = iter(self._guesses(torch.stack(inputs), top) if inputs else ())
+            for each in batch:
+                usable = each.made is not None
+                yield Answer(each.name, next(guesses)) if usable else Answer(each.name, fault=each.fault)
 
-    def _answered(self, batch: list[tuple[str, Tensor | str]], top: int) -> Iterator[Answer]:
-        inputs = [content for _, content in batch if isinstance(content, Tensor)]
-        guesses = iter(self._guesses(torch.stack(inputs), top) if inputs else ())
-        for name, content in batch:
-            yield Answer(name, fault=content) if isinstance(content, str) else Answer(name, next(guesses))
+    def _input(self, image: Path | Image.Image) -> Tensor:
+        return self._transform(as_rgb(image) if isinstance(image, Image.Image) else open_photo(image))
 
     def _guesses(self, inputs: Tensor, top: int) -> list[tuple[Guess, ...]]:
         try:
@@ -164,56 +154,3 @@ class Classifier:
             tuple(Guess(number, self.labels[number], value) for number, value in zip(*row))
             for row in zip(numbers, values)
         ]
-
-    def _inputs(self, images: Iterable[Photo]) -> Iterator[tuple[str, Tensor | str]]:
-        """The name of each image and its input, or why there is none; the next ones are read meanwhile."""
-        waiting: deque[tuple[str, Future[Tensor | str]]] = deque()
-        with TemporaryDirectory(prefix="visionkit-") as folder, _readers(self.device) as pool:
-            try:
-                for image in images:
-                    name, source = _located(image, Path(folder))
-                    waiting.append((name, pool.submit(self._input, source, Path(folder))))
-                    if len(waiting) > self.batch:
-                        name, ready = waiting.popleft()
-                        yield name, ready.result()
-                while waiting:
-                    name, ready = waiting.popleft()
-                    yield name, ready.result()
-            finally:
-                for _, unread in waiting:
-                    unread.cancel()
-
-    def _input(self, source: Path | Image.Image | Unusable, fetched: Path) -> Tensor | str:
-        """What the network takes of one image, or why it cannot; deletes a file of the folder `fetched`."""
-        if isinstance(source, Unusable):
-            return source.reason
-        try:
-            picture = as_rgb(source) if isinstance(source, Image.Image) else open_photo(source)
-            return self._transform(picture)
-        except DataError as error:
-            return str(error)
-        finally:
-            if isinstance(source, Path) and source.parent == fetched:
-                with suppress(OSError):
-                    source.unlink()
-
-
-def _located(image: Photo, folder: Path) -> tuple[str, Path | Image.Image | Unusable]:
-    """The name of an image, and where it can be read: one of the web is fetched to `folder`."""
-    if isinstance(image, Unusable):
-        return shown_name(image.name), image
-    if isinstance(image, Image.Image):
-        return str(getattr(image, "filename", "")), image
-    if not isinstance(image, str) or not is_address(image):
-        return os.fspath(image), Path(image)
-    name = shown_name(image)
-    try:
-        return name, fetch_image(image, folder)
-    except DataError as error:
-        return name, Unusable(name, str(error))
-
-
-def _readers(device: torch.device) -> ThreadPoolExecutor:
-    """Threads that decode: many beside a GPU; beside the CPU, which computes with all cores, few."""
-    cores = os.cpu_count() or 1
-    return ThreadPoolExecutor(max(1, cores // 4) if device.type == "cpu" else min(cores, 16))

@@ -1,0 +1,220 @@
+"""`visionkit predict RUN PATH…`: a trained model's answers about images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from visionkit.cli.answers_progress import answers_progress
+from visionkit.cli.common_options import SettingsOption
+from visionkit.errors import UsageError
+from visionkit.inference.quick_start import without_compiler
+from visionkit.progress import Progress, quantity
+
+if TYPE_CHECKING:
+    from visionkit.inference.inputs import Input
+    from visionkit.inference.predicting import Work
+    from visionkit.inference.printing import Printer
+
+HELP = (
+    "Tell what a trained model sees in images: labels, tags, masks or points.\n\n"
+    "Images are prepared as in the training's validation. One that cannot be used is named on standard "
+    "error, the others go on, and the exit code is 1. Repeat a call with --out that was interrupted, and it "
+    "goes on: no image is done twice."
+)
+
+
+def predict(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run folder, a run's name, 'last', a folder with model.json, or an exported .onnx file.",
+            show_default=False,
+        ),
+    ],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH|URL",
+            help="Image files, folders (with all below them), patterns such as 'photos/**/*.jpg', http and "
+            "https addresses, or with --column CSV files; - reads a list from standard input, one a line.",
+            show_default=False,
+        ),
+    ],
+    column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The paths are CSV files, and this column of theirs has the images: addresses, and paths "
+            "from the folder of the CSV file.",
+            rich_help_panel="Images",
+            show_default=False,
+        ),
+    ] = None,
+    bs: Annotated[
+        int,
+        typer.Option(
+            "--bs", metavar="INTEGER", min=1, help="Images computed at once.", rich_help_panel="Model"
+        ),
+    ] = 32,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Model")
+    ] = "auto",
+    decision: Annotated[
+        Literal["threshold", "expected-f2"] | None,
+        typer.Option(
+            metavar="threshold|expected-f2",
+            help="How tags are chosen. By default as the model says.",
+            rich_help_panel="Model",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            max=1,
+            help="The probability above which any tag counts. By default as the model says.",
+            rich_help_panel="Model",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="Write the answers to a file that ends in .csv, .jsonl or .parquet, or for masks and "
+            "points to a folder. If it is there, it is gone on with.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="INTEGER",
+            min=1,
+            help="Classes for each image, where it has one label. Default: 5.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities",
+            metavar="",
+            help="Give the probabilities of all classes or tags, too.",
+            rich_help_panel="Output",
+        ),
+    ] = False,
+    overlay: Annotated[
+        bool | None,
+        typer.Option(
+            "--overlay/--no-overlay",
+            metavar="",
+            help="Draw masks or points over the images, into --out's folder. Default: masks only.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
+    json_output: Annotated[
+        bool,
+        typer.Option(
+            "--json", metavar="", help="Print a JSON array, one object a line.", rich_help_panel="Output"
+        ),
+    ] = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Tell what a trained model sees in images; see `HELP`."""
+    if out is not None and json_output:
+        raise UsageError("--json prints the answers and --out writes them to a file: give one of them.")
+    if out is None and overlay:
+        raise UsageError("--overlay writes pictures: give --out a folder for them.")
+    with without_compiler():
+        from visionkit.inference.predicting import Options, Work
+
+    options = Options(top, probabilities, overlay, decision, threshold, bs, device)
+    work = Work(_model(run, settings), options)
+    inputs = _inputs(images, column)
+    if out is None:
+        failed = _print(work, inputs, json_output)
+        listed = None
+    else:
+        failed, listed = _write(work, inputs, out)
+    if failed:
+        where = f" See {listed}." if listed else ""
+        typer.echo(f"{failed:,} of {quantity(len(inputs), 'images')} could not be used.{where}", err=True)
+        raise typer.Exit(1)
+
+
+def _model(run: str, settings: Path | None) -> Path:
+    """The folder of the bundle that is meant, or the exported file."""
+    from visionkit.inference.bundle_files import DESCRIPTION_FILE, WEIGHTS_FILE
+    from visionkit.inference.predictor import bundle_folder
+    from visionkit.runs import find_run
+    from visionkit.settings_file import SettingsFile
+
+    if run.startswith("hf:"):
+        return bundle_folder(run)
+    path = Path(run).expanduser()
+    if path.suffix == ".onnx":
+        return path
+    if path.name in (DESCRIPTION_FILE, WEIGHTS_FILE) or (path / DESCRIPTION_FILE).is_file():
+        return bundle_folder(path)
+    return bundle_folder(find_run(run, SettingsFile.read(settings).paths().runs))
+
+
+def _inputs(images: list[str], column: str | None) -> list[Input]:
+    from visionkit.inference.inputs import named_inputs, names_with_list, table_inputs
+
+    if column is None:
+        return list(named_inputs(names_with_list(images, sys.stdin.buffer)))
+    if "-" in images:
+        raise UsageError("--column reads CSV files: name them; - is a list of images.")
+    return list(table_inputs(images, column))
+
+
+def _print(work: Work, inputs: list[Input], as_json: bool) -> int:
+    """Print the answers as they come; returns for how many images there is none, having said why."""
+    from visionkit.inference.printing import JsonPrinter, LinePrinter
+
+    printed = sys.stdout  # a bar puts something of its own in this place
+    printer = JsonPrinter(printed, work.form) if as_json else LinePrinter(printed, work.form)
+    with answers_progress(printed.isatty()) as progress:
+        return _printed(work, inputs, printer, progress)
+
+
+def _printed(work: Work, inputs: list[Input], printer: Printer, progress: Progress) -> int:
+    from visionkit.visible import visible
+
+    failed = 0
+    with progress.track("predict", len(inputs), "images") as advance:
+        for answer in work.answers(inputs, progress):
+            if answer.prediction is None:
+                failed += 1
+                progress.note(f"{visible(answer.input.name)}: {visible(answer.fault or '')}")
+            else:
+                printer.add(answer.input.name, answer.prediction)
+            advance(1)
+    printer.close()
+    return failed
+
+
+def _write(work: Work, inputs: list[Input], out: Path) -> tuple[int, Path | None]:
+    """Write the answers; returns how many images have none, and the file that says why."""
+    from visionkit.inference.predicting import predict_to
+
+    with answers_progress(False) as progress:
+        outcome = predict_to(work, inputs, out, progress)
+    if outcome.there == outcome.total:
+        typer.echo(f"nothing to do: {quantity(outcome.total, 'images')} are in {out}.", err=True)
+    elif outcome.there:
+        typer.echo(f"{outcome.new:,} new, {outcome.there:,} were there.", err=True)
+    typer.echo(out)
+    return outcome.failed, outcome.listed

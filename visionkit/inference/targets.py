@@ -1,0 +1,220 @@
+"""Where answers are written: a file or a folder, what it was begun with, and which images have failed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from visionkit import __version__
+from visionkit.atomic import write_atomically
+from visionkit.errors import UsageError, VisionkitError
+from visionkit.inference.description import Description
+from visionkit.inference.growing_files import csv_record, csv_records
+
+Ending = Literal[".csv", ".jsonl", ".parquet"]
+ENDINGS: tuple[Ending, ...] = (".csv", ".jsonl", ".parquet")
+FOLDER_TASKS = {"segmentation": "shares.csv", "keypoints": "points.csv"}
+"""Tasks that can write a folder with files for each image, and the table in it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one `--out` means.
+
+    Args:
+        out: as it was given.
+        table: the file with a row for each image; a folder for Parquet.
+        ending: of the table.
+        folder: where files for each image go; None where there are none.
+    """
+
+    out: Path
+    table: Path
+    ending: Ending
+    folder: Path | None = None
+
+    @property
+    def record(self) -> Path:
+        """Says what the table was begun with."""
+        return self.folder / "predict.json" if self.folder else beside(self.table, "predict.json")
+
+    @property
+    def failed(self) -> Path:
+        """Lists the images that could not be used, with the reason."""
+        return self.folder / "failed.csv" if self.folder else beside(self.table, "failed.csv")
+
+
+def beside(table: Path, ending: str) -> Path:
+    """A file next to `table` that belongs to it."""
+    return table.with_name(f"{table.name}.{ending}")
+
+
+def target_of(out: Path, task: str) -> Target:
+    """What `out` means for a model of this task.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    out = out.expanduser()
+    ending = next((each for each in ENDINGS if out.suffix.lower() == each), None)
+    if ending is None and task not in FOLDER_TASKS:
+        raise UsageError(f"--out {out}: name a file that ends in {', '.join(ENDINGS)}.")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}.")
+    if ending is not None:
+        target = Target(out, out, ending)
+        if os.path.lexists(out) and out.is_dir() != (ending == ".parquet"):
+            kind = "a folder of parts" if ending == ".parquet" else "a file"
+            raise UsageError(f"--out {out}: this would be {kind}, and there is something else.")
+        taken = os.path.lexists(out)
+    else:
+        target = Target(out, out / FOLDER_TASKS[task], ".csv", out)
+        if os.path.lexists(out) and not out.is_dir():
+            raise UsageError(f"--out {out}: this would be a folder, and there is something else.")
+        taken = out.is_dir() and any(out.iterdir())
+    if taken and not target.record.is_file():
+        raise UsageError(
+            f"--out {out}: is there already, and there is no {target.record.name} that would say which model "
+            "wrote it. Name a new one; nothing was touched."
+        )
+    return target
+
+
+@contextmanager
+def alone(target: Target) -> Iterator[None]:
+    """While this process writes to the target, no other does.
+
+    Raises:
+        UsageError: another one does.
+        VisionkitError: nothing can be written there.
+    """
+    path = target.out.with_name(f".{target.out.name}.lock")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(f"--out {target.out}: another visionkit is writing to it.") from None
+    except OSError as error:
+        raise VisionkitError(f"{target.out}: cannot be written ({error.strerror or error}).") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+def work_of(description: Description, **options: Any) -> dict[str, Any]:
+    """What answers depend on; they go into one table where all of it is the same."""
+    made_by = {"network", "vocab", "input_size", "preprocessing", "activation"}
+    model = description.model_dump_json(include=made_by)
+    decided = {name: getattr(description, name) for name in ("temperature", "decision", "thresholds")}
+    return {
+        "weights": description.weights.sha256,
+        "model": sha256(model.encode()).hexdigest(),
+        **decided,
+        **options,
+    }
+
+
+class Record:
+    """What a table was begun with, in a file beside it.
+
+    Args:
+        target: the table.
+        work: of `work_of`.
+        relative: whether images are named relative to the current folder.
+
+    Raises:
+        UsageError: the table was begun with something else.
+    """
+
+    def __init__(self, target: Target, work: dict[str, Any], relative: bool) -> None:
+        self.target, self.work = target, json.loads(json.dumps(work))
+        self.names_from: str | None = os.getcwd() if relative else None
+        self.changed = False
+        """Whether the file does not say all of it yet."""
+        if os.path.lexists(target.table):
+            self._compare(self._read())
+
+    def write(self, model: Path) -> None:
+        """Write it, whole or not at all.
+
+        Args:
+            model: the folder of the model, for people.
+        """
+        said: dict[str, Any] = {"visionkit": __version__, "model": str(model.absolute())}
+        said |= {"names_from": self.names_from, "work": self.work}
+        write_atomically(self.target.record, json.dumps(said, indent=2) + "\n")
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            said = json.loads(self.target.record.read_text(encoding="utf-8"))
+            if isinstance(said["work"], dict) and isinstance(said["names_from"], str | None):
+                return said
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise UsageError(
+            f"{self.target.record}: is gone or damaged, so nobody knows which model wrote {self.target.out}. "
+            "Name another --out; nothing was touched."
+        )
+
+    def _compare(self, said: dict[str, Any]) -> None:
+        differing = [key for key in self.work if said["work"].get(key) != self.work[key]]
+        if differing:
+            other = {"weights", "model"} & set(differing)
+            what = "by another model" if other else f"with another {' and another '.join(differing)}"
+            raise UsageError(
+                f"--out {self.target.out}: was begun {what} (see {self.target.record.name}). Name another; "
+                "nothing was touched."
+            )
+        before = said["names_from"]
+        if before is not None and self.names_from is not None and before != self.names_from:
+            raise UsageError(
+                f"--out {self.target.out}: was begun in {before}, and its images are named from there. Call "
+                "visionkit there, or name another --out; nothing was touched."
+            )
+        self.names_from = self.names_from or before
+        self.changed = self.names_from != before
+
+
+class FailedImages:
+    """A CSV file with `image` and `reason`; there is none where nothing has failed.
+
+    Args:
+        path: the file.
+        again: images that are tried again, so that what was said of them counts no longer.
+    """
+
+    def __init__(self, path: Path, again: Iterable[str]) -> None:
+        self.path = path
+        self.count = 0
+        self._begun = False
+        if os.path.lexists(path):
+            self._keep_others(set(again))
+
+    def add(self, image: str, reason: str) -> None:
+        """List one more."""
+        with self.path.open("ab") as file:
+            if not self._begun:
+                file.write(csv_record(["image", "reason"]))
+            file.write(csv_record([image, reason]))
+        self._begun = True
+        self.count += 1
+
+    def _keep_others(self, again: set[str]) -> None:
+        rows = [row for row, _ in csv_records(self.path)]
+        kept = [row for row in rows[1:] if row[0] not in again]
+        if kept:
+            write_atomically(self.path, b"".join(map(csv_record, [rows[0], *kept])).decode())
+            self._begun = True
+        else:
+            self.path.unlink()
