@@ -165,8 +165,9 @@ def test_a_run_s_split_is_read_as_it_was_written(
     run = tmp_path_factory.mktemp("run")
     files = [FOLDER / "images" / name for name in sorted(names)]
     valid = data.draw(st.sets(st.integers(0, len(files) - 1), min_size=1, max_size=len(files) - 1))
-    train = [index for index in range(len(files)) if index not in valid]
-    write_split(run / SPLIT_FILE, [files[i] for i in train], [files[i] for i in sorted(valid)], FOLDER)
+    left_out = data.draw(st.sets(st.integers(0, len(files) - 1)))
+    train = [index for index in range(len(files)) if index not in valid | left_out]
+    write_split(run / SPLIT_FILE, files, train, sorted(valid), FOLDER)
     labels = ["a"] * len(files)
     assert split(files, labels, split=str(run)) == (train, sorted(valid))
     assert split(files, labels, split=str(run / SPLIT_FILE)) == (train, sorted(valid))
@@ -177,7 +178,7 @@ def test_a_run_s_split_is_read_as_it_was_written(
     [
         ([], "not the split of a run"),
         ([["name", "part"]], "not the split of a run"),
-        ([["image", "part"], ["a.jpg", "test"]], "row 2: an image and train or valid"),
+        ([["image", "part"], ["a.jpg", "test"]], "row 2: an image and train, valid or none"),
         ([["image", "part"], ["a.jpg", "train"], ["a.jpg", "valid"]], "row 3: a.jpg is there twice"),
         ([["image", "part"], ["a.jpg", "train"], ["c.jpg", "valid"]], "of no image in .*: c.jpg"),
         ([["image", "part"], ["a.jpg", "train"]], "says nothing about 1 of the images in .*: b.jpg"),

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Cli, train_fast
+from conftest import FAST, Cli, train_fast
 
 
 def parts(run: Path) -> dict[str, str]:
@@ -122,3 +122,25 @@ def test_wrong_options(cli: Cli, pets: Path, options: list[str], words: list[str
     assert result.exit_code == 2, result.output
     assert all(word in result.output for word in words), result.output
     assert not Path("runs").exists()
+
+
+def test_images_that_a_split_leaves_out_are_recorded_too(cli: Cli, pets: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "listed"
+    rows = ["image,label"]
+    for number, photo in enumerate(sorted((pets / "images").iterdir())):
+        part = ("train", "train", "valid", "test")[number % 4]
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, folder / part)
+        rows.append(f"{part}/{photo.name},{photo.name.rsplit('_', 1)[0]}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    options = ["--size", 32, *FAST, "--split", "folder", "--folder", "."]
+    result = cli("csv", "--data", folder, *options, "--out", "run")
+    assert result.exit_code == 0, result.output
+    recorded = parts(Path("run"))
+    assert {name.split("/")[0]: part for name, part in recorded.items()} == {
+        "train": "train",
+        "valid": "valid",
+        "test": "none",
+    }
+    plotted = cli("plot", "run")
+    assert plotted.exit_code == 0, plotted.output

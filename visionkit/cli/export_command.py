@@ -82,7 +82,8 @@ def export(
 
     file = SettingsFile.read(settings)
     found = _model(run, file.paths().runs)
-    from visionkit.inference.export import ExportRequest, export_model
+    from visionkit.inference.export import export_model
+    from visionkit.inference.exporting.request import ExportRequest
 
     request = ExportRequest(to, out, preprocessing, precision, data, tolerance, same)
     with terminal_progress(stderr=True) as progress:

@@ -13,7 +13,8 @@ from visionkit.errors import DataError, listing
 
 Splits = tuple[list[int], list[int]]
 SPLIT_FILE = "split.csv"
-PARTS = ("train", "valid")
+PARTS = ("train", "valid", "none")
+"""Of split.csv; some splits, such as folders with a test part, leave images out."""
 TRAIN_FOLDERS = frozenset({"train", "training"})
 VALID_FOLDERS = frozenset({"valid", "val", "validation"})
 
@@ -67,21 +68,33 @@ def listed_split(file: Path, images: Sequence[Path], folder: Path) -> Splits:
     return [index for index in range(len(images)) if index not in valid], sorted(valid)
 
 
-def write_split(file: Path, train: Iterable[Path], valid: Iterable[Path], folder: Path) -> None:
-    """Write split.csv: a row an image with its path from `folder`, and train or valid.
+def write_split(
+    file: Path, images: Sequence[Path], train: Iterable[int], valid: Iterable[int], folder: Path
+) -> None:
+    """Write split.csv: a row an image with its path from `folder`, and train, valid or none.
 
     The order is kept, for the order of the images is part of what makes a training repeatable.
+
+    Args:
+        file: to write.
+        images: all that the data set has.
+        train: places in `images`.
+        valid: places in `images`; those in neither are left out by the split.
+        folder: of the data set.
     """
-    write_atomically(file, split_text(train, valid, folder))
+    write_atomically(file, split_text(images, train, valid, folder))
 
 
-def split_text(train: Iterable[Path], valid: Iterable[Path], folder: Path) -> str:
+def split_text(images: Sequence[Path], train: Iterable[int], valid: Iterable[int], folder: Path) -> str:
     """What split.csv holds, as `write_split` writes it."""
+    taken = [list(train), list(valid)]
+    used = {index for part in taken for index in part}
+    left_out = [index for index in range(len(images)) if index not in used]
     text = StringIO()
     writer = csv.writer(text)  # with the usual \r\n, names that hold one of the two are quoted
     writer.writerow(["image", "part"])
-    for part, images in zip(PARTS, (train, valid)):
-        writer.writerows((relative_name(image, folder), part) for image in images)
+    for part, indices in zip(PARTS, (*taken, left_out)):
+        writer.writerows((relative_name(images[index], folder), part) for index in indices)
     return text.getvalue()
 
 
@@ -120,7 +133,9 @@ def _recorded_split(file: Path, images: Sequence[Path], folder: Path) -> Splits:
         raise DataError(f"{file}: not the split of a run; its columns would be image and part.")
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != 2 or row[1] not in PARTS:
-            raise DataError(f"{file}, row {number}: an image and train or valid are expected, not {row}.")
+            raise DataError(
+                f"{file}, row {number}: an image and train, valid or none are expected, not {row}."
+            )
         if row[0] not in by_path:
             unknown.append(row[0])
         elif by_path[row[0]] == -1:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -15,14 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from visionkit.errors import DataError
+from visionkit.inference.reading import in_order
 
 if TYPE_CHECKING:
     from visionkit.evaluation.views import Views
     from visionkit.inference.predictor import Predictor
     from visionkit.progress import Progress
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -88,27 +84,6 @@ def answers(
                 yield _answered(predictor, batch, range(done, done + len(batch)), views)
                 advance(len(batch))
                 done, batch = done + len(batch), []
-
-
-def in_order(
-    function: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int
-) -> Iterator[Made]:
-    """What `function` makes of each item, made in threads, at most `ahead` before they are asked for."""
-    if threads == 0:
-        yield from map(function, items)
-        return
-    Image.init()  # Pillow loads its decoders at first need, and two threads at once may miss some
-    waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def pixels_of(points: np.ndarray, predictor: Predictor, sizes: Sequence[tuple[int, int]]) -> np.ndarray:

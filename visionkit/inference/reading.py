@@ -78,7 +78,14 @@ def read_images(
 def in_order(
     function: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int
 ) -> Iterator[Made]:
-    """What `function` makes of each item, in their order; at most `ahead` are begun before asked for."""
+    """What `function` makes of each item, in their order; at most `ahead` are begun before asked for.
+
+    Without threads, all is made here.
+    """
+    if threads == 0:
+        yield from map(function, items)
+        return
+    Image.init()  # Pillow loads its decoders at first need, and two threads at once may miss some
     waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

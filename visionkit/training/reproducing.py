@@ -259,12 +259,11 @@ def _with_split(
         contents = contents_fingerprint(dataset, store.memory, store.progress)
         if contents != then.contents:
             differences.append(Difference("contents of the data", then.contents, contents, "other results"))
-    train_part, valid_part = (
-        [dataset.images[index] for index in part] for part in (dataset.train, dataset.valid)
-    )
     own = run.path / SPLIT_FILE
-    if own.is_file() and own.read_bytes() != split_text(train_part, valid_part, folder).encode():
-        now = f"drawn otherwise, {len(train_part):,} and {len(valid_part):,}; the run's copy is taken"
+    drawn = split_text(dataset.images, dataset.train, dataset.valid, folder)
+    if own.is_file() and own.read_bytes() != drawn.encode():
+        counts = f"{len(dataset.train):,} and {len(dataset.valid):,}"
+        now = f"drawn otherwise, {counts}; the run's copy is taken"
         differences.append(Difference("split", f"{then.train:,} and {then.valid:,} images", now, "none"))
         settings = settings.replaced(**_own_copy(run, "split"))
     return settings, differences

@@ -137,8 +137,7 @@ def _train_dataset(
 
 def _record_split(run: Run, dataset: Dataset) -> None:
     """Write who trains and who validates, for the run itself and for others, and what was left out."""
-    train, valid = ([dataset.images[index] for index in part] for part in (dataset.train, dataset.valid))
-    write_split(run.path / SPLIT_FILE, train, valid, dataset.path)
+    write_split(run.path / SPLIT_FILE, dataset.images, dataset.train, dataset.valid, dataset.path)
     if dataset.skipped:
         write_skip_list(run.path / SKIP_FILE, dataset.skipped, dataset.path)
 

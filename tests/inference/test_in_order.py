@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visionkit.errors import DataError
-from visionkit.evaluation.answering import in_order
+from visionkit.inference.reading import in_order
 
 
 @settings(max_examples=30, deadline=None)
