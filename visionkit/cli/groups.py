@@ -32,6 +32,13 @@ class Program:
 
 
 PROGRAM = Program()
+ORDER = (
+    *("recipes", "new", "data", "check", "show", "lr-find"),
+    *("runs", "plot", "evaluate", "reproduce"),
+    *("predict", "export", "submit", "card", "push", "load"),
+    *("classify", "settings"),
+)
+"""Of the commands in the help text: as one comes to need them."""
 
 
 class RecipeGroup(TyperGroup):
@@ -45,7 +52,9 @@ class RecipeGroup(TyperGroup):
         return type(cls.__name__, (cls,), {"action": staticmethod(action)})
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*recipe_names(), *super().list_commands(ctx)]
+        places = {name: place for place, name in enumerate(ORDER)}
+        known = super().list_commands(ctx)
+        return [*recipe_names(), *sorted(known, key=lambda name: places.get(name, len(places)))]
 
     def get_command(self, ctx: Any, name: str) -> Any:
         command = super().get_command(ctx, name)
