@@ -23,7 +23,12 @@ def test_committed_without_outputs(path: Path) -> None:
             assert cell.execution_count is None
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def _marked(path: Path) -> object:
+    """The first notebook is among the fast tests, the others are among the long ones."""
+    return pytest.param(path, id=path.stem, marks=[] if path == NOTEBOOKS[0] else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("path", map(_marked, NOTEBOOKS))
 def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MPLBACKEND")  # notebooks have a backend of their own
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path))

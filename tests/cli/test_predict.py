@@ -451,6 +451,7 @@ def test_nothing_slow_is_imported(models: Path, photos: Path, tmp_path: Path) ->
         assert not loaded & (slow | {"torch._dynamo"})
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow(models: Path, photos: Path, tmp_path: Path) -> None:
     """Ten thousand images take no more memory than a thousand, but for their names."""
     program = (

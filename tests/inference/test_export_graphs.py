@@ -96,6 +96,7 @@ def test_labels(cli: Cli, pets: Path) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_tags_in_16_and_8_bits(cli: Cli, planet: Path) -> None:
     done(train_fast(cli, "planet", planet, "--out", "run"))
     sizes = {"fp32": Path("run/model/model.safetensors").stat().st_size}
