@@ -11,10 +11,10 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from visionkit.data.images import skipped_names
-from visionkit.data.lookup import ImageLookup
+from visionkit.data.lookup import ImageLookup, refuse_orphans
 from visionkit.data.problems import refuse
 from visionkit.data.tables import Table, headerless_table, shown
-from visionkit.errors import DataError, listing, nearest
+from visionkit.errors import DataError, nearest
 from visionkit.settings import ClassifierSettings, setting
 
 if TYPE_CHECKING:
@@ -213,19 +213,8 @@ class _Reader:
         refuse(kind, f"{self.table.file}, row {number}: {message}", file)
 
     def _refuse_orphans(self, images: ImageLookup) -> None:
-        """Refuse the images without a row: in one message, or one problem each where they are gathered."""
         orphans = [name for name in images.names if name not in self._rows and name not in self._skipped]
-        for name in orphans:
-            path = self.folder / name
-            try:
-                refuse(
-                    "orphaned image", f"{path}: no row in {self.table.file}. Add one or move it away.", path
-                )
-            except DataError:
-                raise DataError(
-                    f"{self.table.file}: no row for {len(orphans):,} of the images in {self.folder}: "
-                    f"{listing(list(map(shown, orphans)))}. Add rows or move them away."
-                ) from None
+        refuse_orphans(orphans, self.folder, self.table.file)
 
 
 def attribute_remark(dataset: Dataset) -> str:

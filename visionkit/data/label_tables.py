@@ -14,7 +14,7 @@ from visionkit.data.label_columns import (
     describe_columns,
     find_columns,
 )
-from visionkit.data.lookup import ImageLookup, leads_outside
+from visionkit.data.lookup import ImageLookup, fault_of_match, leads_outside
 from visionkit.data.own_split import Splitter, drawn, who_validates
 from visionkit.data.problems import refuse, skipping
 from visionkit.data.splits import Splits
@@ -189,18 +189,7 @@ class _Reader:
             )
         if not name:
             return "no name", "no image name. Complete or remove the row."
-        if not found and leads_outside(name):
-            return "missing image", (
-                f"{shown(name)} lies outside of {self.folder}. Name images by where they are in that folder."
-            )
-        if not found:
-            return "missing image", (
-                f"{shown(name)} has no image in {self.folder}. Add the file or remove the row."
-            )
-        if len(found) > 1:
-            meant = listing(list(map(shown, found)))
-            return "ambiguous name", f"{shown(name)} may mean any of {meant}. Write the whole file name."
-        return self._fault_of_labels(name, values)
+        return fault_of_match(name, found, self.folder) or self._fault_of_labels(name, values)
 
     def _fault_of_labels(self, name: str, values: list[str]) -> tuple[str, str] | None:
         for place in self._labels if len(self._labels) > 1 else ():

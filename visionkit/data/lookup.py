@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from posixpath import normpath
 from unicodedata import normalize
 
 from visionkit.data.images import image_files, image_names_below, scan_folder
+from visionkit.data.problems import refuse
+from visionkit.data.tables import shown
+from visionkit.errors import DataError, listing
 
 
 class ImageLookup:
@@ -96,3 +100,45 @@ def leads_outside(name: str) -> bool:
     """Whether `name` is absolute or climbs above where it starts."""
     parts = name.replace("\\", "/").split("/")
     return ".." in parts or (len(parts) > 1 and not parts[0].strip())
+
+
+def fault_of_match(name: str, found: Sequence[str], folder: Path) -> tuple[str, str] | None:
+    """Why a table's `name` does not mean exactly one image: kind and message; None where it does.
+
+    Args:
+        name: as it stands in the table.
+        found: the images in `folder` that it may mean.
+        folder: of the images.
+    """
+    if not found and leads_outside(name):
+        return "missing image", (
+            f"{shown(name)} lies outside of {folder}. Name images by where they are in that folder."
+        )
+    if not found:
+        return "missing image", f"{shown(name)} has no image in {folder}. Add the file or remove the row."
+    if len(found) > 1:
+        meant = listing(list(map(shown, found)))
+        return (
+            "ambiguous name",
+            f"{shown(name)} may mean any of {meant} in {folder}. Write the whole file name.",
+        )
+    return None
+
+
+def refuse_orphans(orphans: Sequence[str], folder: Path, table: Path) -> None:
+    """Refuse images without a row: in one message, or one problem each where they are gathered.
+
+    Args:
+        orphans: their names.
+        folder: of the images.
+        table: which has no rows for them.
+    """
+    for name in orphans:
+        path = folder / name
+        try:
+            refuse("orphaned image", f"{path}: no row in {table}. Add one or move it away.", path)
+        except DataError:
+            raise DataError(
+                f"{table}: no row for {len(orphans):,} of the images in {folder}: "
+                f"{listing(list(map(shown, orphans)))}. Add rows or move them away."
+            ) from None

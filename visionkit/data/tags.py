@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from visionkit.data.images import skipped_names
-from visionkit.data.lookup import ImageLookup, leads_outside
+from visionkit.data.lookup import ImageLookup, fault_of_match, leads_outside, refuse_orphans
 from visionkit.data.problems import refuse
 from visionkit.data.tables import Table, open_table, separator_name, shown
-from visionkit.errors import DataError, listing
+from visionkit.errors import DataError
 
 
 class TaggedImage(NamedTuple):
@@ -103,20 +103,7 @@ class _Reader:
             return "no tags", f"{shown(name)} has no tags. Complete or remove the row."
         if tags[0].isspace() and tags.lstrip()[0] == '"':  # a quote there quotes nothing
             return "row values", "a space stands before the quote of the tags. Remove it."
-        if not found and leads_outside(name):
-            return "missing image", (
-                f"{shown(name)} lies outside of {self.folder}. Name images by where they are in that folder."
-            )
-        if not found:
-            return "missing image", (
-                f"{shown(name)} has no image in {self.folder}. Add the file or remove the row."
-            )
-        if len(found) > 1:
-            meant = listing(list(map(shown, found)))
-            return "ambiguous name", (
-                f"{shown(name)} may mean any of {meant} in {self.folder}. Write the whole file name."
-            )
-        return None
+        return fault_of_match(name, found, self.folder)
 
     def _refuse(self, number: int, kind: str, message: str, file: Path | None) -> None:
         refuse(kind, f"{self.table.file}, row {number}: {message}", file)
@@ -128,20 +115,9 @@ class _Reader:
         return self.folder / name if name.strip() and not leads_outside(name) else None
 
     def _refuse_orphans(self, images: ImageLookup) -> None:
-        """Refuse the images without a row: in one message, or one problem each where they are gathered."""
         known = (self._seen, self._refused, self._skipped)
         orphans = [image for image in images.names if not any(image in names for names in known)]
-        for name in orphans:
-            path = self.folder / name
-            try:
-                refuse(
-                    "orphaned image", f"{path}: no row in {self.table.file}. Add one or move it away.", path
-                )
-            except DataError:
-                raise DataError(
-                    f"{self.table.file}: no row for {len(orphans):,} of the images in {self.folder}: "
-                    f"{listing(list(map(shown, orphans)))}. Add rows or move them away."
-                ) from None
+        refuse_orphans(orphans, self.folder, self.table.file)
 
 
 def _split(tags: str) -> list[str]:
