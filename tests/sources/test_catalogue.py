@@ -76,7 +76,7 @@ def test_a_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         "from visionkit.sources.base import Store\n"
         "from visionkit.sources.catalogue import _locked\n"
         "root = Path(sys.argv[1])\n"
-        "with _locked(root / 'shelf' / 'boxes', Store(root)):\n"
+        "with _locked(root / 'shelf' / 'boxes', Store(root).progress):\n"
         "    print('held', flush=True); time.sleep(60)\n"
     )
     holder = subprocess.Popen(

@@ -6,18 +6,17 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from visionkit.atomic import write_atomically
 from visionkit.errors import UsageError, VisionkitError, nearest
+from visionkit.progress import Progress
 from visionkit.sources.base import Source, Store
+from visionkit.sources.locks import alone_with
 
 RECORDS = "catalogue"
 
@@ -62,7 +61,7 @@ def fetched(source: Source, store: Store, licence: str = "") -> Path:
     if there:
         path = source.fetch(store)
     else:
-        with _locked(source.folder(store.root), store):
+        with _locked(source.folder(store.root), store.progress):
             path = source.fetch(store)
     if not there or not _record_file(store.root, source.name).is_file():
         with suppress(OSError):  # a store that cannot be written to serves all the same
@@ -119,7 +118,7 @@ def remove(root: Path, record: Entry) -> None:
     folder = Path(record.folder)
     doomed = folder.with_name(f".{folder.name}.removed-{os.getpid()}")
     try:
-        with _locked(folder, Store(root)):
+        with _locked(folder, Store(root).progress):
             folder.rename(doomed)
             _record_file(root, record.name).unlink(missing_ok=True)
         shutil.rmtree(doomed)
@@ -130,28 +129,6 @@ def remove(root: Path, record: Entry) -> None:
                 leftover.unlink(missing_ok=True)
     except OSError as error:
         raise VisionkitError(f"{folder}: cannot be removed ({error}).") from error
-
-
-@contextmanager
-def _locked(folder: Path, store: Store) -> Iterator[None]:
-    """Hold the lock of `folder`, which lies beside it."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            store.progress.note(f"waiting    another process fetches into {folder}")
-            lock.acquire()
-    except OSError as error:
-        raise VisionkitError(
-            f"{folder}: cannot be written ({error}). Name another folder as `data` in the [paths] section of "
-            "settings.ini."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _record_file(root: Path, name: str) -> Path:
@@ -175,3 +152,8 @@ def _measure(folder: Path) -> tuple[int, int]:
                 size += os.lstat(os.path.join(parent, name)).st_size
                 count += 1
     return count, size
+
+
+def _locked(folder: Path, progress: Progress) -> AbstractContextManager[None]:
+    """Hold the lock of `folder`, which lies beside it."""
+    return alone_with(folder, folder.with_name(f".{folder.name}.lock"), progress)

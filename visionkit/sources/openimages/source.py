@@ -6,16 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
-
 from visionkit.errors import DataError, VisionkitError
 from visionkit.sources.base import Store
+from visionkit.sources.locks import alone_with
 from visionkit.sources.openimages.choose import CORNERS, Rules, choose_boxes, find_photos
 from visionkit.sources.openimages.metadata import ADDRESS, Metadata
 
@@ -163,26 +162,10 @@ class OpenImages:
     def _photo_folder(self, root: Path) -> Path:
         return root / "openimages" / "photos" / self.photos
 
-    @contextmanager
-    def _shared(self, store: Store) -> Iterator[None]:
+    def _shared(self, store: Store) -> AbstractContextManager[None]:
         """Keep other processes from what all sets share."""
         folder = store.root / "openimages"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                store.progress.note(f"waiting    another process fetches into {folder}")
-                lock.acquire()
-        except OSError as error:
-            raise VisionkitError(
-                f"{folder}: cannot be written ({error}). Mend that and call again."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        return alone_with(folder, folder / ".lock", store.progress)
 
     def _photos(self, photos: DataFrame, store: Store) -> dict[str, Outcome]:
         """Fetch the photos that are not there yet."""
