@@ -98,6 +98,22 @@ def camvid(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def heads(tmp_path: Path) -> Path:
+    """Two persons with eight frames of 64x48 px, in BIWI's layout."""
+    folder = tmp_path / "heads"
+    for number, person in enumerate(("01", "13")):
+        (folder / person).mkdir(parents=True)
+        (folder / person / "rgb.cal").write_text("52 0 32\n0 52 24\n0 0 1\n\n0 0 0 0\n")
+        for frame in range(8):
+            stem = folder / person / f"frame_{frame + 3:05d}"
+            Image.fromarray(noise(10 * number + frame, 64, 48)).save(f"{stem}_rgb.jpg")
+            x, y = 10 + 6 * frame, 12 + 3 * frame
+            pose = f"1 0 0 \n0 1 0 \n0 0 1 \n\n{(x - 32) * 900 / 52} {(y - 24) * 900 / 52} 900 \n"
+            Path(f"{stem}_pose.txt").write_text(pose)
+    return folder
+
+
+@pytest.fixture
 def dataset(request: pytest.FixtureRequest) -> tuple[str, Path]:
     """The recipe's name and its small data set; parametrize indirectly with the name."""
     return request.param, request.getfixturevalue(request.param)

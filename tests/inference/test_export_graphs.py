@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import FAST, Cli, noise, train_fast
+from conftest import FAST, Cli, train_fast
 from PIL import Image
 
 import visionkit
@@ -146,17 +146,8 @@ def test_masks(cli: Cli, camvid: Path) -> None:
     assert (again.predict(image).codes == model.predict(image).codes).mean() > 0.999
 
 
-def test_points(cli: Cli, tmp_path: Path) -> None:
-    """Faces of one disc, in the layout of the head pose data."""
-    folder = tmp_path / "biwi"
-    for person in ("01", "13"):
-        (folder / person).mkdir(parents=True)
-        (folder / person / "rgb.cal").write_text("52 0 32\n0 52 24\n0 0 1\n\n0 0 0 0\n")
-        for frame in range(6):
-            stem = folder / person / f"frame_{frame + 3:05d}"
-            Image.fromarray(noise(frame, 64, 48)).save(f"{stem}_rgb.jpg")
-            Path(f"{stem}_pose.txt").write_text(f"1 0 0 \n0 1 0 \n0 0 1 \n\n{10.0 * frame} 20 900 \n")
-    done(cli("headpose", "--data", folder, "--size", "48", *FAST, "--out", "run"))
+def test_points(cli: Cli, heads: Path) -> None:
+    done(cli("headpose", "--data", heads, "--size", "48", *FAST, "--out", "run"))
     model = visionkit.load("run", device="cpu")
     done(cli("export", "run", "--to", "onnx"))
     done(cli("export", "run", "--to", "pt2", "--preprocessing", "outside"))

@@ -10,8 +10,7 @@ import fastai.vision.all as fv
 import numpy as np
 import pytest
 import torch
-from conftest import FAST, Cli, noise, train_fast
-from PIL import Image
+from conftest import FAST, Cli, train_fast
 from torch import Tensor
 
 import visionkit
@@ -75,18 +74,8 @@ def test_masks(cli: Cli, camvid: Path) -> None:
         assert said.codes.shape == (36, 48) and (said.codes == codes).mean() > 0.999
 
 
-def test_points_are_in_pixels_of_the_file(cli: Cli, tmp_path: Path) -> None:
-    folder = tmp_path / "biwi"
-    for number, person in enumerate(("01", "13")):
-        (folder / person).mkdir(parents=True)
-        (folder / person / "rgb.cal").write_text("52 0 32\n0 52 24\n0 0 1\n\n0 0 0 0\n")
-        for frame in range(4):
-            stem = folder / person / f"frame_{frame + 3:05d}"
-            Image.fromarray(noise(10 * number + frame, 64, 48)).save(f"{stem}_rgb.jpg")
-            depth = 900
-            x, y = (10 + 9 * frame - 32) * depth / 52, (8 + 5 * frame - 24) * depth / 52
-            Path(f"{stem}_pose.txt").write_text(f"1 0 0 \n0 1 0 \n0 0 1 \n\n{x} {y} {depth} \n")
-    result = cli("headpose", "--data", folder, "--size", 32, *FAST, "--bs", 2, "--out", "run")
+def test_points_are_in_pixels_of_the_file(cli: Cli, heads: Path) -> None:
+    result = cli("headpose", "--data", heads, "--size", 32, *FAST, "--bs", 2, "--out", "run")
     assert result.exit_code == 0, result.output
     model, learn, dataset = agrees(Path("run"))
     expected = predict_points(learn, dataset, list(model.vocab))

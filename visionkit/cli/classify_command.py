@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from visionkit.cli.answers_progress import answers_progress
+from visionkit.cli.common_options import BatchOption, DeviceOption
 from visionkit.errors import UsageError
 from visionkit.progress import Progress, quantity
 from visionkit.visible import visible
@@ -57,15 +58,8 @@ def classify(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Network")
-    ] = "auto",
-    bs: Annotated[
-        int,
-        typer.Option(
-            "--bs", metavar="INTEGER", min=1, help="Images computed at once.", rich_help_panel="Network"
-        ),
-    ] = 32,
+    device: DeviceOption = "auto",
+    bs: BatchOption = 32,
     top: Annotated[
         int, typer.Option(metavar="INTEGER", min=1, help="Classes for each image.", rich_help_panel="Output")
     ] = 5,

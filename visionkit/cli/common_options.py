@@ -57,3 +57,15 @@ SettingsOption = Annotated[
         show_default=False,
     ),
 ]
+BatchOption = Annotated[
+    int,
+    typer.Option(
+        "--bs", metavar="INTEGER", min=1, help="Images computed at once.", rich_help_panel="Machine"
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Machine"
+    ),
+]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.common_options import BatchOption, DeviceOption, SettingsOption
 from visionkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,12 +123,8 @@ def evaluate(
     json_output: Annotated[
         bool, typer.Option("--json", help="Print everything as JSON.", rich_help_panel="Output")
     ] = False,
-    bs: Annotated[
-        int, typer.Option("--bs", min=1, help="Images computed at once.", rich_help_panel="Machine")
-    ] = 32,
-    device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Machine")
-    ] = "auto",
+    bs: BatchOption = 32,
+    device: DeviceOption = "auto",
     workers: Annotated[
         str,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from visionkit.cli.answers_progress import answers_progress
-from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.common_options import BatchOption, DeviceOption, SettingsOption
 from visionkit.errors import UsageError
 from visionkit.inference.quick_start import without_compiler
 from visionkit.progress import Progress, quantity
@@ -55,15 +55,8 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    bs: Annotated[
-        int,
-        typer.Option(
-            "--bs", metavar="INTEGER", min=1, help="Images computed at once.", rich_help_panel="Model"
-        ),
-    ] = 32,
-    device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Model")
-    ] = "auto",
+    bs: BatchOption = 32,
+    device: DeviceOption = "auto",
     decision: Annotated[
         Literal["threshold", "expected-f2"] | None,
         typer.Option(
