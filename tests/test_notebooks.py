@@ -28,7 +28,7 @@ def _marked(path: Path) -> object:
     return pytest.param(path, id=path.stem, marks=[] if path == NOTEBOOKS[0] else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize("path", map(_marked, NOTEBOOKS))
+@pytest.mark.parametrize("path", [_marked(path) for path in NOTEBOOKS])
 def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MPLBACKEND")  # notebooks have a backend of their own
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path))
