@@ -87,6 +87,7 @@ def test_labels(cli: Cli, pets: Path) -> None:
     assert result.exit_code == 2 and "is there already" in result.output
     result = cli("export", "run", "--to", "onnx", "--out", "new/m.onnx", "--tolerance", "1e-12")
     assert result.exit_code == 1 and "--tolerance" in result.output, result.output
+    assert "Measured: " in result.output and "100.00% of the answers the same" in result.output
     assert not Path("new/m.onnx").exists() and not leftovers(Path("new"))
     assert Path("run/export/model.onnx").read_bytes() == before and not leftovers(Path("run"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,18 +77,19 @@ class GraphExport:
             rows = [self._onnx(plain, "fp32")]
             if request.precision != "fp32":
                 rows.append(self._onnx(made, request.precision, plain))
-        comparison = rows[-1].comparison
-        fault = comparison.fault(self._tolerance()) if comparison is not None else None
-        if fault is not None:
-            raise VisionkitError(
-                f"{target}: not written, for it does not agree with PyTorch on {len(self.photos)} images: "
-                f"{fault}."
-            )
         from visionkit.inference.exporting.agreement import images_per_second
 
         speed = images_per_second(self.reference, self._inputs())
         name, figure = self._figure(self.reference)
-        return [Measured("PyTorch", self.bytes, speed, figure), *rows], name
+        rows.insert(0, Measured("PyTorch", self.bytes, speed, figure))
+        comparison = rows[-1].comparison
+        fault = comparison.fault(self._tolerance()) if comparison is not None else None
+        if comparison is not None and fault is not None:
+            raise VisionkitError(
+                f"{target}: not written, for it does not agree with PyTorch on {len(self.photos)} images: "
+                f"{fault}. Measured: {_told(rows, name, comparison)}."
+            )
+        return rows, name
 
     def _onnx(self, path: Path, precision: Precision, plain: Path | None = None) -> Measured:
         from visionkit.inference.exporting.formats import metadata_of, write_onnx
@@ -149,3 +151,16 @@ class GraphExport:
         if given.tolerance is not None:
             usual = replace(usual, difference=given.tolerance)
         return replace(usual, same=given.same) if given.same is not None else usual
+
+
+def _told(rows: Sequence[Measured], figure: str | None, comparison: Comparison) -> str:
+    """What the last of `rows` is like beside the first, in words."""
+    first, last = rows[0], rows[-1]
+    words = [
+        f"{last.bytes / 1e6:.1f} MB instead of {first.bytes / 1e6:.1f}",
+        f"{last.speed / max(first.speed, 1e-9):.2f} times as fast",
+        f"{comparison.network.same:.2%} of the answers the same",
+    ]
+    if figure is not None and first.figure is not None and last.figure is not None:
+        words.append(f"{figure} {last.figure:.4f} instead of {first.figure:.4f}")
+    return ", ".join(words)
