@@ -60,8 +60,8 @@ def export(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="How much a probability may differ; by default 0.001, 0.02 with fp16, and 1 with int8: there "
-            "only answers count.",
+            help="How much a probability may differ; by default 0.001, 0.02 with fp16, and 1 with int8: "
+            "there only answers count.",
             rich_help_panel="Comparison",
             show_default=False,
         ),
