@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionkit.data import dogscats
-from visionkit.inference.submission import Submission
 from visionkit.recipe import Recipe, Sample
 from visionkit.sources.kaggle import KaggleCompetition
 
@@ -66,13 +65,6 @@ recipe = Recipe(
         "visionkit.sources.samples.dogscats:draw", {"size": 64, "epochs": (8,), "bs": 16, "lr": 0.004}
     ),
     remark=dogscats.subset_remark,
-    submission=Submission(
-        sample="sample_submission.csv",
-        header=("id", "label"),
-        test_images=dogscats.test_photos,
-        row=dogscats.photo_number,
-        answer=dogscats.dog_answer,
-        clip=0.02,
-    ),
+    submission=dogscats.SUBMISSION,
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

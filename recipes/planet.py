@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionkit.data import planet
-from visionkit.inference.submission import Submission
 from visionkit.recipe import Recipe, Sample
 from visionkit.settings import LearningRate, MultiLabelSettings
-from visionkit.sources.kaggle import KaggleCompetition, KaggleMirror
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock
@@ -39,11 +37,7 @@ def datablock(path: Path, settings: PlanetSettings) -> DataBlock:
     """Chips with the tags of their rows; a chip looks the same from all eight directions."""
     import fastai.vision.all as fv
 
-    from visionkit.data.tags import read_tags
-
-    kaggle = (path / "train_v2.csv").is_file()
-    table, folder = ("train_v2.csv", "train-jpg") if kaggle else ("labels.csv", "train")
-    chips = read_tags(path / table, path / folder)
+    chips = planet.labelled_chips(path)
     vocab = sorted({tag for chip in chips for tag in chip.tags})
     return fv.DataBlock(
         blocks=(fv.ImageBlock, fv.MultiCategoryBlock(vocab=vocab)),
@@ -63,27 +57,13 @@ recipe = Recipe(
     licence="competition rules",
     size="0.6 GB",
     headline="F2 0.9313 (fast.ai course v3)",
-    source=KaggleCompetition(
-        "planet-understanding-the-amazon-from-space",
-        files=("train-jpg", "train_v2.csv"),
-        test=("test-jpg", "test-jpg-additional", "test_v2_file_mapping.csv", "sample_submission_v2.csv"),
-        mirror=KaggleMirror(
-            "nikitarom/planets-dataset",
-            (("train_classes.csv", "train_v2.csv"), ("sample_submission.csv", "sample_submission_v2.csv")),
-        ),
-    ),
+    source=planet.SOURCE,
     datablock=datablock,
     settings=PlanetSettings,
     sample=Sample(
         "visionkit.sources.samples.planet:draw",
         {"size": 64, "epochs": (10,), "dropout": 0.0, "bs": 16, "lr": 0.003},
     ),
-    submission=Submission(
-        sample="sample_submission_v2.csv",
-        header=("image_name", "tags"),
-        test_images=planet.test_chips,
-        row=attrgetter("stem"),
-        answer=planet.tags_answer,
-    ),
+    submission=planet.SUBMISSION,
 )
 dataloaders, learner, train = recipe.dataloaders, recipe.learner, recipe.train

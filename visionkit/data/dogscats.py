@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from visionkit.data.images import image_files
 from visionkit.data.problems import refuse
 from visionkit.errors import DataError, listing
+from visionkit.inference.submission import Submission
 from visionkit.settings import ClassifierSettings, setting
 
 if TYPE_CHECKING:
@@ -151,3 +152,13 @@ def dog_answer(prediction: LabelPrediction, clip: float) -> str:
     """The probability of a dog, at least `clip` away from 0 and 1."""
     probability = float(prediction.probabilities[prediction.vocab.index("dog")])
     return f"{min(max(probability, clip), 1 - clip):.6f}"
+
+
+SUBMISSION = Submission(
+    sample="sample_submission.csv",
+    header=("id", "label"),
+    test_images=test_photos,
+    row=photo_number,
+    answer=dog_answer,
+    clip=0.02,
+)

@@ -102,7 +102,7 @@ def network_shapes(network: Network, size: tuple[int, int]) -> nn.Module:
     try:
         with torch.device("meta"):
             return build_network(network, size)
-    except NotImplementedError:  # regnets compute their widths with tensors
+    except RuntimeError:  # regnets compute their widths with tensors, which have no values there
         with _WeightsOnMeta():
             return build_network(network, size)
 
