@@ -15,6 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from visionkit.errors import UsageError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+DEFAULT_BATCH = 64
+"""Images in a batch where nobody says how many, and nothing is trained that would show how many fit."""
 
 
 def _split(value: Any) -> Any:
@@ -77,7 +79,14 @@ class TrainSettings(BaseModel):
         float, setting("How much slower the first layers learn than the head, unfrozen.", "Stages", ge=1)
     ] = 100.0
     wd: Annotated[float, setting("Weight decay.", "Stages", ge=0)] = 0.01
-    bs: Annotated[int, setting("Images in a batch.", "Stages", ge=2)] = 64
+    bs: Annotated[
+        Annotated[int, Field(ge=2)] | Literal["auto"],
+        setting(
+            "Images in a batch, or 'auto' for as many as memory has room for, with 20 batches an epoch at "
+            "least: larger ones would leave too few steps.",
+            "Stages",
+        ),
+    ] = 64
 
     arch: Annotated[
         str,
@@ -178,6 +187,23 @@ class TrainSettings(BaseModel):
         Annotated[int, Field(ge=0)] | Literal["auto"],
         setting("Processes that load images; 0 loads in the main one.", "Machine"),
     ] = "auto"
+    compile: Annotated[
+        bool,
+        setting(
+            "Make the network one program with torch's compiler: minutes at the start of each stage, for "
+            "long trainings.",
+            "Machine",
+        ),
+    ] = False
+
+    cache: Annotated[
+        Literal["auto", "off"],
+        setting(
+            "auto decodes images once, keeps them on the disk and makes batches from there; off leaves "
+            "loading to fastai.",
+            "Machine",
+        ),
+    ] = "auto"
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -199,6 +225,11 @@ class TrainSettings(BaseModel):
                 inherited = True
         if inherited:
             cls.model_rebuild(force=True)
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a batch; 64 for "auto", which a training replaces by what it finds to fit."""
+        return DEFAULT_BATCH if self.bs == "auto" else self.bs
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -270,6 +301,25 @@ class ArchiveSettings(BaseModel):
         float,
         setting("Bytes that each byte of an archive may unpack to.", "Archives", ge=1, allow_inf_nan=False),
     ] = 200.0
+
+
+class CacheSettings(BaseModel):
+    """Where decoded images are kept, and how many."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Annotated[
+        OptionalPath, setting("Folder for decoded images; cache in the data's folder if empty.", "Cache")
+    ] = None
+    max_gb: Annotated[
+        float,
+        setting(
+            "Gigabytes that decoded images may take; those not used for longest go first.",
+            "Cache",
+            gt=0,
+            allow_inf_nan=False,
+        ),
+    ] = 100.0
 
 
 class PathSettings(BaseModel):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from visionkit.errors import UsageError, nearest
-from visionkit.settings import ArchiveSettings, PathSettings, TrainSettings
+from visionkit.settings import ArchiveSettings, CacheSettings, PathSettings, TrainSettings
 from visionkit.tasks.options import check_options
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class SettingsFile:
         models: dict[str, type[BaseModel]] = {
             "paths": PathSettings,
             "archives": ArchiveSettings,
+            "cache": CacheSettings,
             "training": TrainSettings,
         }
         for recipe in recipes:
@@ -100,7 +101,9 @@ class SettingsFile:
 
         archives = validated(ArchiveSettings, self.layer("archives"))
         limits = Limits(size=int(archives.max_gb * 1e9), ratio=archives.max_ratio)
-        return Store(self.paths().data, progress, limits)
+        cache = validated(CacheSettings, self.layer("cache"))
+        folder = None if cache.folder is None else cache.folder.expanduser()
+        return Store(self.paths().data, progress, limits, folder, int(cache.max_gb * 1e9))
 
 
 def resolve(

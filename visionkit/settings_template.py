@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from visionkit.recipe import Recipe
-from visionkit.settings import ArchiveSettings, PathSettings, TrainSettings
+from visionkit.settings import ArchiveSettings, CacheSettings, PathSettings, TrainSettings
 
 _HEAD = """\
 # visionkit's settings. They are in force when visionkit runs in the folder of this file, or is told
@@ -33,7 +33,7 @@ def settings_template(recipes: list[Recipe]) -> str:
     }
     sections = [
         _section(name, model, {key: field.default for key, field in model.model_fields.items()})
-        for name, model in (("paths", PathSettings), ("archives", ArchiveSettings))
+        for name, model in (("paths", PathSettings), ("archives", ArchiveSettings), ("cache", CacheSettings))
     ]
     sections.append(
         _section("training", TrainSettings, {name: field.default for name, field in shared.items()})

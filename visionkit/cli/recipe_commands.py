@@ -123,7 +123,7 @@ def show(
     device = resolve_device(call.settings.device)
     dataset = call.dataset(data, sample)
     set_seed(call.settings.seed)
-    dls = dataset.dataloaders(call.settings.size, device)
+    dls = dataset.dataloaders(call.settings.size, device, fill=False)
     title = f"{recipe.name}: training examples, augmented, {call.settings.size} px"
     save_figure(example_sheet(dls, dataset.task, title), target, dataset.synthetic)
     typer.echo(target)
@@ -153,8 +153,9 @@ def lr_find(
     device = resolve_device(call.settings.device)
     dataset = call.dataset(data, sample)
     set_seed(call.settings.seed)
-    with shared_cores(device, resolve_workers(call.settings.workers, device)):
-        dls = dataset.dataloaders(call.settings.size, device)
+    cached = dataset.fill_cache([call.settings.size])
+    with shared_cores(device, 0 if cached else resolve_workers(call.settings.workers, device)):
+        dls = dataset.dataloaders(call.settings.size, device, fill=False)
         test = suggest_rates(build_learner(dataset.recipe, dls, call.settings, quiet=True))
     title = f"{recipe.name}: learning-rate search, {call.settings.arch} at {call.settings.size} px"
     save_figure(rate_curve(test, title), target, dataset.synthetic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ from visionkit.data.problems import refuse, skipping
 from visionkit.data.skipping import read_skip_list
 from visionkit.data.splits import Splits, relative_name
 from visionkit.data.splitting import split_images
+from visionkit.data.upright import UPRIGHT_TASKS
 from visionkit.errors import DataError, VisionkitError
 from visionkit.recipe import Recipe
 from visionkit.settings import TrainSettings
@@ -45,8 +46,8 @@ class Dataset:
     train: list[int]
     valid: list[int]
     skipped: frozenset[Path] = frozenset()
-    memory: Path | None = None
-    """The file that remembers what was seen of images and masks."""
+    store: Store | None = None
+    """Where what was seen of images and masks is remembered, and where decoded images are kept."""
 
     @classmethod
     def open(cls, recipe: Recipe, settings: TrainSettings, path: Path, store: Store | None = None) -> Dataset:
@@ -62,7 +63,7 @@ class Dataset:
         check_for_training(dataset, store)
         if remark := dataset.remark():
             store.progress.note(remark)
-        return replace(dataset, memory=store.memory)
+        return replace(dataset, store=store)
 
     @classmethod
     def find(cls, recipe: Recipe, settings: TrainSettings, path: Path) -> Dataset:
@@ -104,18 +105,66 @@ class Dataset:
         return is_synthetic(self.path)
 
     def block(self, settings: TrainSettings | None = None) -> DataBlock:
-        """The recipe's DataBlock, with the items and the split of this data set."""
+        """The recipe's DataBlock, with the items and the split of this data set.
+
+        For labels and tags it opens photos upright.
+        """
         with skipping(self.skipped):
             block = self.recipe.datablock(self.path, settings or self.settings)
+        if self.recipe.task in UPRIGHT_TASKS:
+            from visionkit.data.upright_block import open_upright
+
+            open_upright(block)
         block.get_items = lambda _: self.items
         block.splitter = lambda _: (self.train, self.valid)
         return block
 
-    def dataloaders(self, size: int, device: Any = None) -> DataLoaders:
+    @property
+    def memory(self) -> Path | None:
+        """The file that remembers what was seen of images and masks."""
+        return None if self.store is None else self.store.memory
+
+    def dataloaders(self, size: int, device: Any = None, *, fill: bool = True) -> DataLoaders:
         """Fastai's DataLoaders at `size` pixels on `device` (fastai's default where None).
 
         The batch is never larger than the training set, which fastai would drop without a word.
+
+        Args:
+            size: in pixels.
+            device: that batches are moved to.
+            fill: decode what is not in the cache yet; else images are taken from there only if all are.
         """
+        if fill:
+            self.fill_cache([size])
+        dls = self._plain_loaders(size, device)
+        if self.store is not None and self.settings.cache != "off":
+            from visionkit.loading.serving import serve_from_cache
+
+            dls = serve_from_cache(self, dls, self.store)
+        if self.recipe.task == "keypoints":
+            dls.windows = visible_windows(dls, image_sizes(self.images[index] for index in self.valid))
+        return dls
+
+    def fill_cache(self, sizes: Iterable[int]) -> bool:
+        """Decode all images for loaders at `sizes`, each once; whether those then come from the cache.
+
+        Where they cannot, says why.
+
+        Raises:
+            DataError: an image or a mask cannot be used.
+        """
+        if self.store is None or self.settings.cache == "off":
+            return False
+        from visionkit.loading.serving import fill_cache
+
+        loaders = [self._plain_loaders(size) for size in dict.fromkeys(sizes)]
+        reason = fill_cache(self, loaders, self.store)
+        if reason:
+            self.store.progress.note(f"cache      not used, and loading is slower: {reason}")
+        return not reason
+
+    def _plain_loaders(self, size: int, device: Any = None) -> DataLoaders:
+        """The recipe's DataLoaders as fastai makes them."""
         from fastai.torch_core import default_device
 
         from visionkit.training.hardware import resolve_workers
@@ -127,14 +176,12 @@ class Dataset:
         dls = self.block(settings).dataloaders(
             self.path,
             path=self.path,
-            bs=min(settings.bs, len(self.train)),
+            bs=min(settings.batch_size, len(self.train)),
             num_workers=resolve_workers(settings.workers, device),
             device=device,
             **weighted,
         )
         dls.settings, dls.recipe, dls.origin = settings, self.recipe, self
-        if self.recipe.task == "keypoints":
-            dls.windows = visible_windows(dls, image_sizes(self.images[index] for index in self.valid))
         return dls
 
     def fingerprint(self) -> str:

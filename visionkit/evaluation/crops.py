@@ -30,7 +30,7 @@ def crop_probabilities(learn: Learner, dataset: Dataset, size: int, crops: int) 
     from visionkit.models.architectures import find_architecture
     from visionkit.training.learner import normalize
 
-    dls = dataset.dataloaders(max(round(size * ENLARGED), size + 1), learn.dls.device)
+    dls = dataset.dataloaders(max(round(size * ENLARGED), size + 1), learn.dls.device, fill=False)
     normalize(dls, *find_architecture(dataset.settings.arch).normalization)
     was_training = learn.model.training
     learn.model.eval()

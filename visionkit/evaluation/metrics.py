@@ -9,11 +9,15 @@ from torch import Tensor
 
 
 class TorchMetric(Metric):
-    """A torchmetrics metric over a whole validation pass, fed with class indices (the argmax over axis 1)."""
+    """A torchmetrics metric over a whole validation pass, fed with class indices (the argmax over axis 1).
+
+    That they are class indices is not checked in every batch: for that the GPU would be waited for.
+    """
 
     def __init__(self, name: str, metric: Any) -> None:
         self._name = name
         self.metric = metric
+        self.metric.validate_args = False
 
     @property
     def name(self) -> str:

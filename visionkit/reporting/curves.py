@@ -15,7 +15,17 @@ from visionkit.runs import Run
 if TYPE_CHECKING:
     from visionkit.training.rates import RateTest
 
-FIXED_COLUMNS = ("stage", "size", "epoch", "lr", "train_loss", "valid_loss", "seconds", "images_per_s")
+FIXED_COLUMNS = (
+    "stage",
+    "size",
+    "epoch",
+    "lr",
+    "train_loss",
+    "valid_loss",
+    "seconds",
+    "images_per_s",
+    "wait_percent",
+)
 
 
 def losses(run: Run) -> Figure:

@@ -32,11 +32,20 @@ class Store:
         root: made where it is not there yet.
         progress: hears of downloads and unpacking.
         limits: for archives.
+        cache: the folder of decoded images; `cache` in `root` where None.
+        cache_bytes: that decoded images may take.
     """
 
     root: Path = field(default_factory=lambda: DEFAULT_STORE.expanduser())
     progress: Progress = field(default_factory=PlainProgress)
     limits: Limits = field(default_factory=Limits)
+    cache: Path | None = None
+    cache_bytes: int = 100 * 10**9
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where decoded images are kept."""
+        return self.root / "cache" if self.cache is None else self.cache
 
     @property
     def memory(self) -> Path:

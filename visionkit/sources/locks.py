@@ -13,13 +13,16 @@ from visionkit.progress import Progress
 
 
 @contextmanager
-def alone_with(folder: Path, lock_file: Path, progress: Progress) -> Iterator[None]:
+def alone_with(
+    folder: Path, lock_file: Path, progress: Progress, doing: str = "fetches into"
+) -> Iterator[None]:
     """Keep other processes from `folder`; waits for one that is at it, and says so.
 
     Args:
         folder: what is kept.
         lock_file: whoever keeps it locks this file, whose folder is made where it is missing.
         progress: hears of the wait.
+        doing: what the other one does with it, in words.
 
     Raises:
         VisionkitError: the lock cannot be written.
@@ -30,7 +33,7 @@ def alone_with(folder: Path, lock_file: Path, progress: Progress) -> Iterator[No
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            progress.note(f"waiting    another process fetches into {folder}")
+            progress.note(f"waiting    another process {doing} {folder}")
             lock.acquire()
     except OSError as error:
         raise VisionkitError(

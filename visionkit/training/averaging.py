@@ -56,6 +56,10 @@ class Averaging(Callback):
             self._swap()
         self.averages, self.step, self._swapped = [], 0, False
 
+    def restart(self, averages: list[Tensor], step: int) -> None:
+        """Go on from `averages` after `step` steps, after a fit that was broken off."""
+        self.averages, self.step, self._swapped = averages, step, False
+
     @property
     def _searching(self) -> bool:
         return hasattr(self.learn, "lr_finder")

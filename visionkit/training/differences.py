@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, Field, ValidationError
@@ -86,6 +86,7 @@ class Record(BaseModel):
     code: str | None = None
     files: dict[str, RecordedFile] = Field(default_factory=dict)
     machine: RecordedMachine | None = None
+    batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = ()
 
     @classmethod
     def of(cls, run: Run) -> Record:

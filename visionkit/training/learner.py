@@ -18,8 +18,11 @@ from visionkit.tasks import get_task
 from visionkit.tasks.options import check_options
 from visionkit.training.averaging import averaging_callbacks
 from visionkit.training.class_weights import class_weights
-from visionkit.training.hardware import precision_callbacks, resolve_precision
+from visionkit.training.hardware import channels_innermost, precision_callbacks, resolve_precision
 from visionkit.training.mixing import mixing_callbacks
+from visionkit.training.optimizer import FusedAdam
+from visionkit.training.recorder import DeviceRecorder
+from visionkit.training.step import InnermostChannels, PlainStep
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -72,6 +75,7 @@ def build_learner(
         ),
         "metrics": task.metrics(settings, vocab),
         "wd": settings.wd,
+        "opt_func": FusedAdam,
         "path": Path.cwd(),
         "cbs": [
             *precision_callbacks(precision, dls.device),
@@ -80,8 +84,12 @@ def build_learner(
         ],
     }
     learn: Learner = task.learner(dls, arch, settings, state=state, report=told, **options)
-    if precision != "fp32":  # half-precision convolutions are faster with the channels innermost
+    learn.remove_cb(learn.recorder)
+    learn.add_cb(DeviceRecorder())
+    PlainStep.install(learn)
+    if channels_innermost(precision, dls.device):
         learn.model.to(memory_format=torch.channels_last)
+        learn.add_cb(InnermostChannels())
     learn.starts_pretrained, learn.class_weights = state is not None, weights
     if quiet:
         learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, ProgressCallback)])

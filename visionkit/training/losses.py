@@ -193,15 +193,23 @@ class CrossEntropyDiceLoss(MaskDiceLoss):
 
 class _CountingCrossEntropy(nn.CrossEntropyLoss):
     def forward(self, inp: Tensor, targ: Tensor) -> Tensor:
-        if self.reduction == "mean" and not self._counts(targ).any():
-            return inp.mean() * 0
-        return super().forward(inp, targ)
+        if self.reduction != "mean":
+            return super().forward(inp, targ)
+        total = F.cross_entropy(
+            inp,
+            targ,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            reduction="sum",
+        )
+        # Whether a target counts is decided where the targets are: to ask would wait for the GPU.
+        count = self._weights(targ).sum(dtype=total.dtype)
+        return torch.where(count > 0, total / count.clamp(min=torch.finfo(total.dtype).tiny), total * 0)
 
-    def _counts(self, targets: Tensor) -> Tensor:
+    def _weights(self, targets: Tensor) -> Tensor:
         counted = targets != self.ignore_index
-        if self.weight is None:
-            return counted
-        return counted & (self.weight[torch.where(counted, targets, 0)] > 0)
+        return counted if self.weight is None else counted * self.weight[torch.where(counted, targets, 0)]
 
 
 class _Reducing(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixHandler, MixUp
+from fastai.learner import CastToTensor
 from torch.distributions.beta import Beta
 
 
@@ -32,7 +33,9 @@ class MixUpOrCutMix(MixUp, CutMix):
 def mixing_callbacks(mixup: float, cutmix: float) -> list[Callback]:
     """The callbacks for `--mixup` and `--cutmix`, whose alphas these are; 0 leaves one out."""
     if mixup and cutmix:
-        return [MixUpOrCutMix(mixup, cutmix)]
-    if mixup:
-        return [MixUp(mixup)]
-    return [CutMix(cutmix)] if cutmix else []
+        callbacks: list[Callback] = [MixUpOrCutMix(mixup, cutmix)]
+    else:
+        callbacks = [kind(alpha) for kind, alpha in ((MixUp, mixup), (CutMix, cutmix)) if alpha]
+    for callback in callbacks:
+        callback.order = CastToTensor.order + 0.5  # what is mixed are plain tensors
+    return callbacks

@@ -12,7 +12,7 @@ from visionkit.errors import VisionkitError
 from visionkit.inference.bundle import WEIGHTS_FILE
 from visionkit.runs import HISTORY_FILE, Run
 
-UNCOMPARED = ("seconds", "images_per_s")
+UNCOMPARED = ("seconds", "images_per_s", "wait_percent")
 
 
 @dataclass(frozen=True)

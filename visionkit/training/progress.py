@@ -12,7 +12,7 @@ from visionkit.training.stages import Stage
 @dataclass(frozen=True)
 class EpochResult:
     """One finished epoch. Losses are means over the epoch's images; `seconds` covers training and
-    validation.
+    validation, `wait_percent` the share of the training in which a step waited for its batch.
     """
 
     stage: Stage
@@ -23,14 +23,16 @@ class EpochResult:
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     images_per_s: float = 0.0
+    wait_percent: float = 0.0
 
     def line(self) -> str:
         """The epoch in one line of text."""
+        waiting = f", {self.wait_percent:.0f} % waiting for data" if self.wait_percent >= 0.5 else ""
         figures = "  ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
         return (
             f"{self.stage.size} px {self.stage.name:8s} epoch {self.epoch:>2d}/{self.stage.epochs}  "
             f"train_loss {self.train_loss:.4f}  valid_loss {self.valid_loss:.4f}  {figures}  "
-            f"{self.seconds:.1f} s  {self.images_per_s:.0f} images/s"
+            f"{self.seconds:.1f} s  {self.images_per_s:.0f} images/s{waiting}"
         )
 
 

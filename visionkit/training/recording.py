@@ -8,53 +8,83 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from fastai.callback.core import Callback
+from torch import Tensor
 
 from visionkit.atomic import write_atomically
 from visionkit.runs import BATCHES_FILE, HISTORY_FILE
 from visionkit.training.progress import EpochResult, Reporter
 from visionkit.training.stages import Stage
+from visionkit.training.waiting import Waiting
+
+TELL_EVERY = 0.5
+"""Seconds after which the reporter hears of a training again: the GPU is waited for each time."""
 
 
 class Recording(Callback):
     """Keeps one row an epoch and one a batch, over all stages of a run.
 
+    Losses stay on the device as they come, and are read when the reporter is told and when the epoch is over.
     `stage` must be set before each `fit_one_cycle`.
+
+    Args:
+        folder: of the run.
+        reporter: told about epochs, and of batches now and then.
+        waiting: measures the wait for data; another callback of the same Learner.
     """
 
     order = 60  # after fastai's Recorder (50), whose figures it reads
 
-    def __init__(self, folder: Path, reporter: Reporter) -> None:
+    def __init__(self, folder: Path, reporter: Reporter, waiting: Waiting) -> None:
         self.folder = folder
         self.reporter = reporter
+        self.waiting = waiting
         self.stage: Stage | None = None
         self.epochs: list[EpochResult] = []
         self.batches: list[tuple[int, float, float, float]] = []
-        self.trained_images, self.training_seconds = 0, 0.0
+        self.trained_images, self.training_seconds, self.waited_seconds = 0, 0.0, 0.0
+        self._unread: list[tuple[int, float, float, Tensor]] = []
+
+    @property
+    def wait_percent(self) -> float:
+        """The share of the whole training, validation left out, in which a step waited for its batch."""
+        return _percent(self.waited_seconds, self.training_seconds)
+
+    def forget(self, stage: Stage) -> None:
+        """Drop the rows of `stage`, which starts again; the time that it took still counts for the run."""
+        self._unread = []
+        self.epochs = [row for row in self.epochs if row.stage.number != stage.number]
+        self.batches = [row for row in self.batches if row[0] != stage.number]
 
     def before_epoch(self) -> None:
         if self.stage is not None:
-            self._started = time.perf_counter()
-            self._images, self._training_seconds = 0, 0.0
+            self._started = self._told = time.perf_counter()
+            self._images, self._untold, self._training_seconds = 0, 0, 0.0
+            self._unread = []
             self.reporter.epoch_started(self.stage, self.epoch + 1, self.dls.train.bs * len(self.dls.train))
 
     def after_batch(self) -> None:
         if self.stage is None or not self.training:
             return
         self._images += len(self.xb[0])
-        loss = float(self.smooth_loss)
+        self._untold += len(self.xb[0])
         rates = self.opt.hypers[-1]
-        figures = float(rates["lr"]), float(rates["mom"]), float(self.loss.detach())
-        self.batches.append((self.stage.number, *figures))
-        self.reporter.batch_done(len(self.xb[0]), loss)
+        self._unread.append((self.stage.number, float(rates["lr"]), float(rates["mom"]), self.loss.detach()))
+        if time.perf_counter() - self._told >= TELL_EVERY:
+            self._tell()
+        self.waiting.batch_ended()
 
     def after_train(self) -> None:
         if self.stage is not None:
+            if self._untold:
+                self._tell()
             self._training_seconds = time.perf_counter() - self._started
 
     def after_epoch(self) -> None:
         if self.stage is None:
             return
+        self._read()
         names = self.recorder.metric_names[1:-1]  # without "epoch" and "time"
         figures = dict(zip(names, (float(value) for value in self.recorder.values[-1])))
         result = EpochResult(
@@ -66,12 +96,26 @@ class Recording(Callback):
             metrics=figures,
             seconds=time.perf_counter() - self._started,
             images_per_s=self._images / max(self._training_seconds, 1e-9),
+            wait_percent=_percent(self.waiting.seconds, self._training_seconds),
         )
         self.trained_images += self._images
         self.training_seconds += self._training_seconds
+        self.waited_seconds += self.waiting.seconds
         self.epochs.append(result)
         self._write()
         self.reporter.epoch_done(result)
+
+    def _tell(self) -> None:
+        self.reporter.batch_done(self._untold, float(self.smooth_loss))
+        self._told, self._untold = time.perf_counter(), 0
+
+    def _read(self) -> None:
+        """Take the losses of the epoch from the device, all at once."""
+        if self._unread:
+            losses = torch.stack([loss for *_, loss in self._unread]).tolist()
+            self.batches += [(*row[:3], loss) for row, loss in zip(self._unread, losses)]
+            self._unread = []
+            self.recorder.losses[:] = torch.stack(self.recorder.losses).cpu().unbind()
 
     def _write(self) -> None:
         metrics = list(self.epochs[-1].metrics)
@@ -85,19 +129,24 @@ class Recording(Callback):
             *metrics,
             "seconds",
             "images_per_s",
+            "wait_percent",
         ]
         rows = [
             [
                 row.stage.number, row.stage.size, row.epoch, f"{row.lr:.6g}",
                 f"{row.train_loss:.6f}", f"{row.valid_loss:.6f}",
                 *(f"{row.metrics[name]:.6f}" for name in metrics),
-                f"{row.seconds:.3f}", f"{row.images_per_s:.1f}",
+                f"{row.seconds:.3f}", f"{row.images_per_s:.1f}", f"{row.wait_percent:.1f}",
             ]
             for row in self.epochs
         ]  # fmt: skip
         write_atomically(self.folder / HISTORY_FILE, csv_text(header, rows))
         batches = [[stage, f"{lr:.6g}", f"{mom:.6g}", f"{loss:.6f}"] for stage, lr, mom, loss in self.batches]
         write_atomically(self.folder / BATCHES_FILE, csv_text(["stage", "lr", "mom", "loss"], batches))
+
+
+def _percent(part: float, whole: float) -> float:
+    return 100 * part / max(whole, 1e-9)
 
 
 def csv_text(header: list[str], rows: list[list[Any]]) -> str:

@@ -48,6 +48,7 @@ class Plan:
         folder: where its data set is now.
         threads: that torch computed with; None where run.json does not tell.
         differences: between then and now, what changes results for certain first.
+        batch_sizes: of each stage, where the run took the largest that fitted.
     """
 
     run: Run
@@ -56,6 +57,7 @@ class Plan:
     folder: Path
     threads: int | None
     differences: tuple[Difference, ...]
+    batch_sizes: tuple[int, ...] = ()
 
     @property
     def certain(self) -> list[Difference]:
@@ -100,6 +102,7 @@ def plan_reproduction(run: Run, data: Path | str | None = None, store: Store | N
         folder,
         record.machine.threads if record.machine is not None and device.type == "cpu" else None,
         tuple(sorted(differences, key=lambda each: each.effect != "other results")),
+        record.batch_sizes,
     )
 
 
@@ -143,6 +146,7 @@ def reproduce(
         store=store,
         reporter=reporter,
         threads=plan.threads,
+        batch_sizes=plan.batch_sizes,
         notes={"reproduces": plan.run.name},
     )
     outcome = compare_runs(plan.run, run)

@@ -32,7 +32,7 @@ def restore(run: Run, device: str = "auto", store: Store | None = None) -> tuple
             f"{run.path}: the run is {run.status} and has no model. Only finished runs have."
         )
     dataset = recorded_dataset(run, store)
-    dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device))
+    dls = dataset.dataloaders(run.info["stages"][-1]["size"], resolve_device(device), fill=False)
     learn = build_learner(dataset.recipe, dls, dataset.settings, random_weights=True, quiet=True)
     load_weights(run.path / "model", learn)
     learn.path = run.path
@@ -58,7 +58,7 @@ def recorded_dataset(run: Run, store: Store | None = None) -> Dataset:
 
 def _recorded(run: Run) -> dict[str, Any]:
     """The settings that name the run's own split, list of skipped files and class weights, where it has
-    them.
+    them, and the batch size that its last stage was found to have room for.
     """
     changes: dict[str, Any] = {}
     if (run.path / SPLIT_FILE).is_file():
@@ -67,4 +67,6 @@ def _recorded(run: Run) -> dict[str, Any]:
         changes["skip"] = run.path / SKIP_FILE
     if (run.path / CLASS_WEIGHTS_FILE).is_file():
         changes["class_weights"] = run.path / CLASS_WEIGHTS_FILE
+    if run.info.get("batch_sizes"):
+        changes["bs"] = run.info["batch_sizes"][-1]
     return changes

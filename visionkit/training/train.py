@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from fastai.callback.schedule import Learner as _scheduled  # noqa: F401  (patches fit_one_cycle into Learner)
+from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
 
@@ -17,6 +18,7 @@ from visionkit.data.skipping import SKIP_FILE, write_skip_list
 from visionkit.data.splits import SPLIT_FILE, write_split
 from visionkit.devices import resolve_device
 from visionkit.inference.bundle import write_bundle
+from visionkit.loading.loader import CachedLoading
 from visionkit.models.architectures import find_architecture
 from visionkit.recipe import Recipe
 from visionkit.registry import recipe_file
@@ -28,20 +30,23 @@ from visionkit.sources.base import Store
 from visionkit.tasks.options import described
 from visionkit.training.averaging import finish_averaging
 from visionkit.training.class_weights import CLASS_WEIGHTS_FILE, read_class_weights, write_class_weights
+from visionkit.training.compiling import require_compiler
 from visionkit.training.hardware import (
-    Autocast,
     device_name,
+    leave_autocast,
     resolve_precision,
     resolve_workers,
     shared_cores,
+    tuned,
 )
 from visionkit.training.interruption import Interruption
-from visionkit.training.learner import build_learner, normalize
+from visionkit.training.learner import build_learner
 from visionkit.training.progress import PlainReporter, Reporter
-from visionkit.training.rates import suggest_rates
 from visionkit.training.record import conditions, contents_fingerprint
 from visionkit.training.recording import Recording
+from visionkit.training.stage_training import StageTraining
 from visionkit.training.stages import Stage, plan_stages
+from visionkit.training.waiting import Waiting
 
 
 def train(
@@ -55,6 +60,7 @@ def train(
     store: Store | None = None,
     reporter: Reporter | None = None,
     threads: int | None = None,
+    batch_sizes: Sequence[int] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train `recipe` through all its stages; returns the finished run.
@@ -69,12 +75,15 @@ def train(
         store: for fetched and drawn data sets; `~/.visionkit` where None.
         reporter: told about the progress; plain lines where None.
         threads: that torch computes with; on a CPU as many as the loader processes leave where None.
+        batch_sizes: of the stages, where `bs` is "auto" and they are known, as those of a run that is
+            reproduced.
         notes: further entries for run.json.
 
     Raises:
         UsageError: a setting that cannot be.
         DataError: something is wrong with the data set.
-        VisionkitError: data or weights that cannot be fetched.
+        VisionkitError: data or weights that cannot be fetched, memory that runs out, or no compiler for
+            `compile`.
         KeyboardInterrupt: after the run folder was marked as interrupted.
     """
     started = time.perf_counter()
@@ -83,13 +92,16 @@ def train(
     device = resolve_device(settings.device)
     resolve_precision(settings.precision, device)  # wrong options are refused before anything is fetched
     find_architecture(settings.arch)
+    if settings.compile:
+        require_compiler(device)
     if isinstance(settings.class_weights, Path):
         read_class_weights(settings.class_weights)
     store = store or Store(progress=reporter)
     place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
     dataset = Dataset.open(recipe, settings, place.folder, store)
-    with shared_cores(device, resolve_workers(settings.workers, device), threads):
-        return _train_dataset(dataset, device, folder, reporter, started, notes or {})
+    workers = 0 if dataset.fill_cache(settings.sizes) else resolve_workers(settings.workers, device)
+    with shared_cores(device, workers, threads), tuned(device):
+        return _train_dataset(dataset, device, folder, reporter, started, notes or {}, batch_sizes)
 
 
 def _train_dataset(
@@ -99,12 +111,13 @@ def _train_dataset(
     reporter: Reporter,
     started: float,
     notes: Mapping[str, Any],
+    batch_sizes: Sequence[int],
 ) -> Run:
     """Build the learner, make the run folder and train; the folder tells how it ended."""
     settings = dataset.settings
     precision = resolve_precision(settings.precision, device)
     set_seed(settings.seed)
-    dls = dataset.dataloaders(settings.size, device)
+    dls = dataset.dataloaders(settings.size, device, fill=False)
     learn = build_learner(
         dataset.recipe, dls, settings, quiet=True, report=lambda loaded: reporter.note(f"weights    {loaded}")
     )
@@ -119,7 +132,7 @@ def _train_dataset(
     try:
         with Interruption() as interruption:
             learn.add_cb(interruption)
-            _train_stages(run, learn, dataset, stages, reporter)
+            _train_stages(run, learn, dataset, stages, reporter, batch_sizes)
         run.update(status="done")
     except KeyboardInterrupt:
         run.update(status="interrupted")
@@ -129,9 +142,7 @@ def _train_dataset(
         raise
     finally:
         run.update(seconds=round(time.perf_counter() - started, 2))
-        for callback in learn.cbs:
-            if isinstance(callback, Autocast):
-                callback.leave()
+        leave_autocast(learn)
     return run
 
 
@@ -143,49 +154,35 @@ def _record_split(run: Run, dataset: Dataset) -> None:
 
 
 def _train_stages(
-    run: Run, learn: Learner, dataset: Dataset, stages: list[Stage], reporter: Reporter
+    run: Run,
+    learn: Learner,
+    dataset: Dataset,
+    stages: list[Stage],
+    reporter: Reporter,
+    batch_sizes: Sequence[int],
 ) -> None:
     """Train through `stages`; write history, metrics, model and plots."""
-    recording = Recording(run.path, reporter)
-    learn.add_cb(recording)
+    waiting = Waiting()
+    recording = Recording(run.path, reporter, waiting)
+    learn.add_cbs([waiting, recording])
+    training = StageTraining(learn, dataset, recording, reporter.note, batch_sizes)
     for stage in stages:
-        _train_stage(learn, dataset, stage, recording, reporter)
+        training.train(stage)
+        if training.sizes.chosen:
+            run.update(batch_sizes=training.sizes.chosen)
     finish_averaging(learn)
     metrics = recording.epochs[-1].metrics
     if dataset.recipe.scores is not None:
         metrics = {**metrics, **dataset.recipe.scores(learn, dataset)}
     images_per_s = recording.trained_images / max(recording.training_seconds, 1e-9)
-    run.update(metrics=metrics, images_per_s=round(images_per_s, 1))
+    run.update(
+        metrics=metrics,
+        images_per_s=round(images_per_s, 1),
+        wait_percent=round(recording.wait_percent, 1),
+    )
     last = dataset.settings.replaced(size=stages[-1].size, then=())
     write_bundle(run.path / "model", learn, dataset, last, metrics, reporter.note)
     plot_run(run, learn, dataset)
-
-
-def _train_stage(
-    learn: Learner, dataset: Dataset, stage: Stage, recording: Recording, reporter: Reporter
-) -> None:
-    """One `fit_one_cycle` at the stage's size, with the weights as they are."""
-    if learn.dls.settings.size != stage.size:
-        switch_size(learn, dataset, stage.size)
-    if stage.frozen:
-        learn.freeze()
-    else:
-        learn.unfreeze()
-    lr = stage.lr
-    if lr is None:
-        lr = suggest_rates(learn).valley
-        reporter.note(f"stage {stage.number}: lr_find's valley is {lr:.2g}")
-    recording.stage = stage
-    with learn.no_logging():
-        learn.fit_one_cycle(stage.epochs, stage.max_rate(lr))
-    recording.stage = None
-
-
-def switch_size(learn: Learner, dataset: Dataset, size: int) -> None:
-    """Go on with images of `size` pixels: new DataLoaders, normalised as before; the weights stay."""
-    dls = dataset.dataloaders(size, learn.dls.device)
-    normalize(dls, *find_architecture(learn.dls.settings.arch).normalization)
-    learn.dls = dls
 
 
 def _announcement(
@@ -193,7 +190,6 @@ def _announcement(
 ) -> str:
     """What a user wants to know before the training starts."""
     settings, recipe = dataset.settings, dataset.recipe
-    workers = learn.dls.train.fake_l.num_workers
     drawn = "drawn in the layout of " if dataset.synthetic else ""
     bodies = {True: "pretrained", False: "from scratch"}
     lines = [
@@ -203,11 +199,24 @@ def _announcement(
         *([("loss", options)] if (options := described(settings)) else []),
         *((f"stage {stage.number}", _stage_line(stage)) for stage in stages),
         ("device", f"{device}, {precision}"),
-        ("loading", f"batches of {learn.dls.train.bs}, {workers} worker{'' if workers == 1 else 's'}"),
+        ("loading", f"batches {_batches(settings, learn.dls)} {_loading(learn.dls)}"),
         ("run", str(folder)),
     ]
     text = "\n".join(f"{name:10s} {value}" for name, value in lines)
     return f"{SYNTHETIC_NOTE}\n{text}" if dataset.synthetic else text
+
+
+def _batches(settings: TrainSettings, dls: DataLoaders) -> str:
+    return "as large as fit" if settings.bs == "auto" else f"of {dls.train.bs}"
+
+
+def _loading(dls: DataLoaders) -> str:
+    """Where batches come from, and who makes them."""
+    workers: int = dls.train.fake_l.num_workers
+    count = f"{workers} {{}}{'' if workers == 1 else 's'}"
+    if isinstance(dls.train, CachedLoading):
+        return f"from the cache, {count.format('thread')}"
+    return f"from the files, {count.format('worker')}"
 
 
 def _counts(dataset: Dataset) -> str:

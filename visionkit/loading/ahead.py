@@ -1,0 +1,90 @@
+"""One epoch's batches, made ahead of what computes with them, in threads that live on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import cached_property
+from random import Random
+from typing import Any
+
+from visionkit.loading.batches import Batch, Feed
+
+DEPTH = 3
+"""Batches that are begun before they are asked for."""
+
+
+class Makers:
+    """Threads that make batches: one sees to whole batches, and with more than one all make images for it.
+
+    Args:
+        threads: how many; with 0, batches are made where they are asked for.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    @cached_property
+    def of_batches(self) -> Executor:
+        """Makes one batch after the other."""
+        return ThreadPoolExecutor(1, thread_name_prefix="batches")
+
+    @cached_property
+    def of_images(self) -> Executor | None:
+        """Makes the images of a batch; None where the one thread does."""
+        return ThreadPoolExecutor(self.threads, thread_name_prefix="images") if self.threads > 1 else None
+
+
+class Ahead:
+    """The batches of one epoch, in order; begins the first ones at once.
+
+    Args:
+        feed: gives them.
+        places: of the items, in the order of the epoch.
+        size: of a batch.
+        seed: of all that is random in the epoch.
+        transforms: the loader's batch transforms.
+        makers: the threads.
+    """
+
+    def __init__(
+        self, feed: Feed, places: Sequence[int], size: int, seed: int, transforms: list[Any], makers: Makers
+    ) -> None:
+        self.feed, self.places, self.size, self.seed = feed, places, size, seed
+        self.transforms, self.makers = transforms, makers
+        self.drawn_from: Random | None = None
+        """The loader's generator as it was before this epoch; None where that is not known."""
+        self._starts = iter(range(0, len(places), size))
+        self._waiting: deque[Future[Batch]] = deque()
+        if makers.threads:
+            for _ in range(DEPTH):
+                self._submit()
+
+    def is_for(self, size: int, transforms: list[Any]) -> bool:
+        """Whether batches of this size, with these batch transforms, are being made."""
+        same = len(transforms) == len(self.transforms)
+        return size == self.size and same and all(a is b for a, b in zip(transforms, self.transforms))
+
+    def __iter__(self) -> Iterator[Batch]:
+        if not self.makers.threads:
+            for start in self._starts:
+                yield self._prepared(start, None)()
+            return
+        while self._waiting:
+            self._submit()
+            yield self._waiting.popleft().result()
+
+    def cancel(self) -> None:
+        """Do not make what nobody has asked for yet."""
+        while self._waiting:
+            self._waiting.popleft().cancel()
+
+    def _submit(self) -> None:
+        start = next(self._starts, None)
+        if start is not None:
+            self._waiting.append(self.makers.of_batches.submit(self._prepared(start, self.makers.of_images)))
+
+    def _prepared(self, start: int, pool: Executor | None) -> Any:
+        places = self.places[start : start + self.size]
+        return self.feed.prepare(places, self.seed + 2 * start, self.transforms, pool)
