@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checks.pictures import clean_folder, encoded, picture, save
+from conftest import Cli
 from PIL import Image
 
 from visionkit.checks.report import check_folder
@@ -67,7 +69,7 @@ PLANTED: dict[str, tuple[str, bytes, str, Severity]] = {
         "animated",
         "warning",
     ),
-    "EXIF": ("turned.jpg", encoded(picture(100), "JPEG", exif=TURNED), "EXIF rotation", "warning"),
+    "EXIF": ("turned.jpg", encoded(picture(100), "JPEG", exif=TURNED), "EXIF rotation", "note"),
     "tiny": ("tiny.png", encoded(picture(100, 40, 20), "PNG"), "tiny", "warning"),
     "narrow": ("narrow.png", encoded(picture(100, 400, 60), "PNG"), "extreme shape", "warning"),
     "large": ("large.png", encoded(picture(100, 640, 512), "PNG"), "far larger", "note"),
@@ -126,3 +128,18 @@ def test_images_outside_of_classes_make_no_balance(folder: Path) -> None:
     save(folder / "train" / "stray.jpg", 200)
     report = check_folder(folder, None, Silence())
     assert report.balance == [] and report.counts["train"] == 25
+
+
+@pytest.mark.parametrize(("recipe", "severity"), [("pets", "note"), ("camvid", "warning")])
+def test_marks_count_where_trainings_do_not_turn_images(
+    recipe: str, severity: str, cli: Cli, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(recipe)
+    planted = next((folder / "images").iterdir())
+    with Image.open(planted) as opened:
+        opened.load()
+        opened.save(planted, exif=TURNED)
+    told = json.loads(cli("check", recipe, "--data", folder, "--json").stdout)
+    (found,) = (each for each in told["problems"] if each["kind"] == "EXIF rotation")
+    assert found["severity"] == severity and planted.name in found["message"]
+    assert ("Turn the pixels themselves, and masks" in found["message"]) == (severity == "warning")

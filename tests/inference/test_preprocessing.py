@@ -22,6 +22,8 @@ from visionkit.inference.capture import capture_steps, validation_inputs
 from visionkit.inference.description import Steps
 from visionkit.inference.preprocessing import Preprocessing
 
+TOLERANCE = 5e-5
+"""fastai's places between pixels are rounded, which noise shows most; a step of 8 bits is 0.016."""
 STATS = fv.Normalize.from_stats([0.5, 0.4, 0.3], [0.2, 0.25, 0.3])
 SIZES = [(64, 48), (48, 64), (50, 50), (97, 33), (20, 15), (300, 200), (31, 200)]
 PIPELINES: dict[str, tuple[Any, list[Any]]] = {
@@ -97,14 +99,14 @@ def test_equal_to_the_validation_of_fastai(folder: Path, name: str) -> None:
         found = preprocessing(path)
         assert type(found) is Tensor and found.dtype == torch.float32
         assert found.shape == expected.shape
-        assert (found - expected).abs().max() <= 1e-5, path.name
+        assert (found - expected).abs().max() <= TOLERANCE, path.name
 
 
 def test_shades_of_grey(folder: Path) -> None:
     preprocessing, images = inputs(loaders(folder, fv.Resize(24), [], fv.ImageBlock(fv.PILImageBW)))
     assert preprocessing.steps.mode == "L"
     for path, expected in zip(sorted(folder.iterdir()), images, strict=True):
-        assert (preprocessing(path) - expected).abs().max() <= 1e-5, path.name
+        assert (preprocessing(path) - expected).abs().max() <= TOLERANCE, path.name
 
 
 def test_inputs_of_some_images(folder: Path) -> None:

@@ -15,23 +15,14 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from visionkit.data.masks import read_mask
+from visionkit.data.upright import TURNS, orientation
 from visionkit.errors import DataError
 
 HASH_SIDE = 32
 DRAFT_SIDE = 64
 FLATTEST = 1.0
 LARGE = 1 << 28
-ORIENTATION = 0x0112
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -185,13 +176,12 @@ def _decode(image: Image.Image, known: dict[str, Any]) -> None:
     known.update(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
     image.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
     image.load()
-    orientation = _guarded(lambda: int(image.getexif().get(ORIENTATION, 1)), 1)
-    known["orientation"] = orientation if orientation in _TURNS else 1
+    known["orientation"] = orientation(image)
     known["phash"], known["dhash"] = _guarded(lambda: _hashes(image, known["orientation"]), (None, None))
     known["frames"] = max(1, _guarded(lambda: int(getattr(image, "n_frames", 1)), 1))
 
 
-def _hashes(image: Image.Image, orientation: int) -> tuple[int | None, int | None]:
+def _hashes(image: Image.Image, mark: int) -> tuple[int | None, int | None]:
     """Perceptual hashes of the picture as people see it, turned upright."""
     if image.mode[0] in "IF":  # 16 bits and more: Pillow's conversion would cut at 255
         image = image.convert("I") if image.mode.startswith("I;") else image
@@ -205,8 +195,8 @@ def _hashes(image: Image.Image, orientation: int) -> tuple[int | None, int | Non
         small = grey.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     if np.asarray(small).std() < FLATTEST:
         return None, None
-    if orientation != 1:
-        small = small.transpose(_TURNS[orientation])
+    if mark != 1:
+        small = small.transpose(TURNS[mark])
     return _number(imagehash.phash(small)), _number(imagehash.dhash(small))
 
 

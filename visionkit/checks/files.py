@@ -63,23 +63,35 @@ _MODES: tuple[tuple[str, Severity, str, _Test], ...] = (
     ),
     (
         "EXIF rotation",
-        "warning",
-        "with an EXIF mark that they are to be turned; viewers heed it and fastai does not, so that a "
-        "training sees them rotated or mirrored. Turn the pixels themselves",
+        "note",
+        "with an EXIF mark that they are to be turned; for labels and tags, trainings and predictions turn "
+        "them, and for masks and points they do not",
         lambda facts: facts.orientation != 1,
     ),
 )
+_AS_STORED: tuple[Severity, str] = (
+    "warning",
+    "with an EXIF mark that they are to be turned; viewers heed it, and trainings on masks or points do not, "
+    "since these belong to the pixels as stored. Turn the pixels themselves, and masks and points with them",
+)
 
 
-def file_problems(images: Sequence[ImageFacts], root: Path) -> list[Problem]:
-    """What is wrong with the files themselves, with names from the folder `root`."""
+def file_problems(images: Sequence[ImageFacts], root: Path, as_stored: bool = False) -> list[Problem]:
+    """What is wrong with the files themselves.
+
+    Args:
+        images: what was seen of them.
+        root: the folder that names are told from.
+        as_stored: whether a training sees the images as they are stored, whatever their EXIF marks say.
+    """
     good = [facts for facts in images if facts.fault is None]
     return [
         *_faults(images, root),
         *_wrong_endings(good, root),
         *(
-            _grouped(kind, severity, what, [facts for facts in good if test(facts)], root)
+            _grouped(kind, *told, [facts for facts in good if test(facts)], root)
             for kind, severity, what, test in _MODES
+            for told in [_AS_STORED if as_stored and kind == "EXIF rotation" else (severity, what)]
             if any(map(test, good))
         ),
         *_sizes(good, root),

@@ -19,6 +19,7 @@ from visionkit.checks.scan import scan_images
 from visionkit.data.images import image_files
 from visionkit.data.problems import Problem, gathering
 from visionkit.data.splits import TRAIN_FOLDERS, VALID_FOLDERS
+from visionkit.data.upright import UPRIGHT_TASKS
 from visionkit.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def check_dataset(
     images = scan_images(dataset.images, memory, progress)
     labels: dict[Path, Sequence[str]] = {}
     shares: list[PixelShare] = []
-    problems = file_problems(images, root)
+    problems = file_problems(images, root, as_stored=dataset.recipe.task not in UPRIGHT_TASKS)
     if dataset.recipe.task == "segmentation":
         pairs, codes = look_at_masks(dataset, images, memory, progress)
         shares = pixel_shares(pairs, codes, parts)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 HELP = (
     "Write a run's model for others.\n\n"
-    "onnx (for ONNX Runtime and many others) and pt2 (for torch.export.load) take images as they are stored, "
-    "and give probabilities, masks or points. Each is run on real validation images beside PyTorch's model; "
-    "where they do not agree, nothing is written. safetensors is the bundle: weights and JSON; fastai is a "
-    "pickled Learner."
+    "onnx (for ONNX Runtime and many others) and pt2 (for torch.export.load) take the pixels of images (of "
+    "those for labels and tags, turned upright by their EXIF mark before), and give probabilities, masks or "
+    "points. Each is run on real validation images beside PyTorch's model; where they do not agree, nothing "
+    "is written. safetensors is the bundle: weights and JSON; fastai is a pickled Learner."
 )
 
 
@@ -38,8 +38,8 @@ def export(
     preprocessing: Annotated[
         Literal["graph", "outside"],
         typer.Option(
-            help="Take images as they are stored, or inputs that the caller has prepared as a JSON beside "
-            "the model says; onnx and pt2.",
+            help="Take the pixels of images, or inputs that the caller has prepared as a JSON beside the "
+            "model says; onnx and pt2.",
             rich_help_panel="Graph",
         ),
     ] = "graph",

@@ -27,7 +27,7 @@ class Answers:
 
     Args:
         places: of the images in the sequence that was asked about.
-        sizes: width and height of each image as stored, in pixels.
+        sizes: width and height of each image as read, in pixels.
         outputs: logits, or points of -1 to 1.
         mean: the mean activations over the views; None without views.
     """

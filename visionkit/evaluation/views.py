@@ -176,5 +176,5 @@ def _enlarged(steps: Steps, size: tuple[int, ...]) -> Preprocessing:
         raise UsageError(
             "--tta crops: the model was trained without resizing, so there is nothing to cut from."
         )
-    made = Steps.model_validate({"mode": steps.mode, "steps": changed})
+    made = Steps.model_validate({"mode": steps.mode, "upright": steps.upright, "steps": changed})
     return Preprocessing(made, [larger(side) for side in size])

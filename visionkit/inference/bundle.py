@@ -113,6 +113,7 @@ def _described(
     caveat = f"nothing is known of the transform {unknown[0]}" if unknown else None
     caveat = caveat or _difference(learn, dataset, network, steps, size)
     return Description(
+        format_version=steps.format_version,
         task=task,
         recipe=dataset.recipe.name,
         dataset=dataset.recipe.dataset,

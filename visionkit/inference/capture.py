@@ -17,6 +17,7 @@ from fastai.vision.models.unet import DynamicUnet
 from PIL import Image
 from torch import Tensor
 
+from visionkit.data.upright_block import opens_upright
 from visionkit.inference.description import (
     CentreCrop,
     Interpolate,
@@ -85,7 +86,8 @@ def capture_steps(dls: DataLoaders) -> tuple[Steps, list[str]]:
     if not any(isinstance(step, ToTensor) for step in tensors):
         tensors.insert(0, ToTensor(divisor=1.0))
     mode = "L" if isinstance(loader.dataset[0][0], PILImageBW) else "RGB"
-    return Steps.model_validate({"mode": mode, "steps": [*pictures, *tensors]}), unknown
+    upright = opens_upright(loader.dataset.tls[0].tfms.fs)
+    return Steps.model_validate({"mode": mode, "upright": upright, "steps": [*pictures, *tensors]}), unknown
 
 
 def _steps_of(transform: Any) -> list[Any] | None:

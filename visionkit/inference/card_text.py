@@ -51,8 +51,10 @@ def _unlisted(match: re.Match[str]) -> str:
 
 def steps(description: Description) -> list[str]:
     """Each step of the preprocessing in a line."""
-    said = [f"the picture in Pillow's mode {description.preprocessing.mode}, not turned by EXIF marks"]
-    for step in description.preprocessing.steps:
+    prepared = description.preprocessing
+    turned = "turned upright by its EXIF mark" if prepared.upright else "not turned by EXIF marks"
+    said = [f"the picture in Pillow's mode {prepared.mode}, {turned}"]
+    for step in prepared.steps:
         given: dict[str, Any] = step.model_dump(exclude={"step"}, exclude_none=True)
         said.append(f"{step.step}: " + ", ".join(f"{name} {_value(value)}" for name, value in given.items()))
     return said

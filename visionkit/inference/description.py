@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from visionkit.errors import VisionkitError
 from visionkit.models.build import ClassifierNetwork, Name, Side, Size, UnetNetwork
 
-FORMAT_VERSION: Literal[2] = 2
+FORMAT_VERSION: Literal[3] = 3
+"""The newest: 3 has pictures that are turned upright, 2 all else. A bundle is of the oldest that can hold it,
+so that an older visionkit reads it or refuses it, and never passes over what changes answers."""
 MAX_PIXELS = 1 << 26
 """Of the images that a network takes."""
 Text = Annotated[str, Field(max_length=2000)]
@@ -103,11 +113,13 @@ class Steps(_Part):
     """From an image file to what the network takes.
 
     Args:
-        mode: the picture's mode in Pillow: colours or shades of grey. EXIF marks do not turn it.
+        mode: the picture's mode in Pillow: colours or shades of grey.
+        upright: whether the picture is first turned or mirrored as its EXIF mark asks.
         steps: those on pictures, then one `to-tensor`, then those on tensors.
     """
 
     mode: Literal["RGB", "L"] = "RGB"
+    upright: bool = False
     steps: Annotated[list[Step], Field(min_length=1, max_length=50)]
 
     @model_validator(mode="after")
@@ -118,6 +130,19 @@ class Steps(_Part):
         if self.mode == "L" and not isinstance(self.steps[-1], Normalise):
             raise ValueError("shades of grey should be normalised at the end")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `upright` where nothing is turned: what format 2 says stays the same to the letter."""
+        said: dict[str, Any] = written(self)
+        if not self.upright:
+            said.pop("upright", None)
+        return said
+
+    @property
+    def format_version(self) -> Literal[2, 3]:
+        """The oldest format of a bundle that can hold these steps."""
+        return 3 if self.upright else 2
 
 
 class Weights(_Part):
@@ -131,7 +156,7 @@ class Description(_Part):
     """All that a bundle says of its model.
 
     Args:
-        format_version: of the bundle.
+        format_version: of the bundle, which tells older versions whether they can read it.
         task: what is predicted.
         recipe: the recipe that was trained.
         dataset: the data set's name, for people.
@@ -153,7 +178,7 @@ class Description(_Part):
         weights: the file beside this one.
     """
 
-    format_version: Literal[2] = FORMAT_VERSION
+    format_version: Literal[2, 3] = FORMAT_VERSION
     task: Literal["single-label", "multi-label", "segmentation", "keypoints"]
     recipe: Name
     dataset: Text = ""
@@ -177,6 +202,8 @@ class Description(_Part):
     def _agrees(self) -> Description:
         """What one part says must go with what the others say."""
         activation, kind = _FORMS[self.task]
+        if self.format_version < self.preprocessing.format_version:
+            raise ValueError("preprocessing.upright: pictures are turned from format 3 on")
         outputs = len(self.vocab) * (2 if self.task == "keypoints" else 1)
         if self.activation != activation:
             raise ValueError(f"activation: {self.task} goes with {activation}, not {self.activation}")

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from visionkit.checks.facts import PROGRAMS, look
+from visionkit.data.upright import turned_upright
 from visionkit.errors import DataError
 
 NARROWEST = 200
@@ -62,20 +63,13 @@ def as_rgb(image: Image.Image) -> Image.Image:
     if short == 0 or long > NARROWEST * short:
         raise DataError(f"{image.width}x{image.height} pixels are too long and narrow; cut it")
     image.load()
-    image = _upright(image)
+    image = turned_upright(image)
     if image.mode[0] in "IF":
         image = _in_8_bits(image)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return image.convert("RGB")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF data of a picture that decodes
-        return image
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:

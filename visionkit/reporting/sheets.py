@@ -12,8 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from PIL import Image, ImageOps
+from PIL import Image
 
+from visionkit.data.upright import turned_upright
 from visionkit.reporting.style import OKABE_ITO, class_colors, new_figure, plot_style
 
 if TYPE_CHECKING:
@@ -85,10 +86,14 @@ def _draw_rings(axes: Axes, rings: Sequence[Ring]) -> None:
 
 
 def thumbnail(path: Path, upright: bool = True) -> np.ndarray:
-    """The image at `path`, at most 256 pixels a side, as RGB of 0 to 255: `upright`, or as it is stored."""
+    """The image at `path`, at most 256 pixels a side, as RGB of 0 to 255.
+
+    Turned upright by its EXIF mark, as networks see images of labels and tags, or as it is stored.
+    """
     with Image.open(path) as opened:
         opened.draft("RGB", (THUMBNAIL, THUMBNAIL))
-        image = (ImageOps.exif_transpose(opened) if upright else opened).convert("RGB")
+        image = opened.convert("RGB")
+    image = turned_upright(image) if upright else image
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(image)
 

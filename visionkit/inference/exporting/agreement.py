@@ -78,7 +78,7 @@ class Comparison:
     Args:
         images: how many were compared.
         network: for the same input to the network.
-        own: from the stored images on, each by itself; None where the preprocessing is outside.
+        own: from the pixels of images on, each by itself; None where the preprocessing is outside.
         speed: images a second, in batches, from the network's input on.
     """
 
@@ -162,7 +162,7 @@ def _other(reference: Predictor, expected: np.ndarray, found: np.ndarray) -> np.
 
 
 def _add_own(own: Agreement, reference: Predictor, runner: Runner, photo: Path, expected: np.ndarray) -> None:
-    """Count what the file says of one stored image."""
+    """Count what the file says of one image at its own size."""
     picture = reference.preprocessing.read(photo)
     pixels = np.array(picture).reshape(1, picture.height, picture.width, -1)
     answers = {name: each.numpy() for name, each in runner(torch.from_numpy(pixels)).items()}

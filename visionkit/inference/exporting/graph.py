@@ -72,7 +72,9 @@ class AnswerGraph(nn.Module):
 
 
 class ImageGraph(AnswerGraph):
-    """From images as they are stored to probabilities, masks of the images' own size, or points in pixels.
+    """From the pixels of images to probabilities, masks of the images' own size, or points in pixels.
+
+    EXIF marks are no part of pixels: where the description says `upright`, the caller turns images before.
 
     Args:
         description: of the bundle.

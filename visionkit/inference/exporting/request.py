@@ -25,7 +25,8 @@ class ExportRequest:
             `visionkit.load` (the bundle: weights and JSON), `fastai` for `load_learner` (a pickle, which runs
             code on loading and needs visionkit installed there).
         out: file or folder to write; None is `export/` in the run folder.
-        preprocessing: in the graph, which then takes images as they are stored, or outside; of onnx and pt2.
+        preprocessing: in the graph, which then takes pixels of images as decoded (for labels and tags, turned
+            upright by their EXIF mark before), or outside; of onnx and pt2.
         precision: of the weights: `fp16` and `int8` are for onnx only.
         data: a folder of real images to compare on; None takes validation images of the run.
         tolerance: how much a probability may differ from PyTorch's; None has a default for each precision.
