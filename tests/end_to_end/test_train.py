@@ -24,7 +24,14 @@ def test_training_fills_the_run_folder(cli: Cli, dataset: tuple[str, Path]) -> N
     name, folder = dataset
     result = train_fast(cli, name, folder, "--out", "run")
     assert result.exit_code == 0, result.output
-    for shown in (f"{SIZES[name]} px, unfrozen, 1 epoch", "cpu", "fp32", "0 workers", "training and", "done"):
+    for shown in (
+        f"{SIZES[name]} px, unfrozen, 1 epoch",
+        "cpu",
+        "fp32",
+        "batches of 4 from",
+        "training and",
+        "done",
+    ):
         assert shown in result.output
     info = json.loads(Path("run/run.json").read_text())
     assert (info["status"], info["recipe"], info["synthetic"]) == ("done", name, False)
@@ -49,8 +56,9 @@ def test_training_fills_the_run_folder(cli: Cli, dataset: tuple[str, Path]) -> N
     with open("run/history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     fixed = ["stage", "size", "epoch", "lr", "train_loss", "valid_loss"]
-    assert list(rows[0]) == [*fixed, *METRICS[name], "seconds", "images_per_s"]
-    assert len(rows) == 1
+    assert list(rows[0]) == [*fixed, *METRICS[name], "seconds", "images_per_s", "wait_percent"]
+    assert len(rows) == 1 and 0 <= float(rows[0]["wait_percent"]) <= 100
+    assert 0 <= info["wait_percent"] <= 100
     for stem in ("losses", "schedule", "metrics", "examples", "worst", PREDICTION_PLOT[name]):
         with Image.open(f"run/plots/{stem}.png") as picture:
             assert picture.width > 300

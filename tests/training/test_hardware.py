@@ -8,6 +8,7 @@ from fastai.callback.fp16 import MixedPrecision
 
 from visionkit.devices import resolve_device
 from visionkit.errors import UsageError
+from visionkit.settings import Precision
 from visionkit.training import hardware
 from visionkit.training.hardware import Autocast, precision_callbacks, resolve_precision
 
@@ -56,6 +57,30 @@ def test_autocast_computes_in_bf16_and_is_left() -> None:
     callback.leave()
     callback.leave()
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_a_gpu_is_tuned_and_left_as_it_was() -> None:
+    backends = torch.backends
+    places = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
+
+    def found() -> list[object]:
+        return [backends.cudnn.benchmark, *(place.fp32_precision for place in places)]
+
+    before = found()
+    with hardware.tuned(CPU):
+        assert found() == before
+    with hardware.tuned(GPU):
+        assert found() == [True, "tf32", "tf32", "tf32"]
+    assert found() == before
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "innermost"),
+    [(CPU, "fp32", True), (CPU, "bf16", True), (GPU, "fp16", True), (GPU, "fp32", False)],
+)
+def test_memory_format(device: torch.device, precision: Precision, innermost: bool) -> None:
+    assert hardware.channels_innermost(precision, device) is innermost
+    assert not hardware.channels_innermost(precision, torch.device("mps"))
 
 
 def test_threads_are_shared_out_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,8 @@ class BarReporter(BarProgress):
         self.task: TaskID | None = None
 
     def epoch_started(self, stage: Stage, epoch: int, images: int) -> None:
+        if self.task is not None:  # of an epoch that was given up, to begin its stage again
+            self.progress.remove_task(self.task)
         text = f"{stage.size} px {stage.name} epoch {epoch}/{stage.epochs}"
         self.task = self.progress.add_task(text, total=images, text="")
 
