@@ -51,6 +51,11 @@ class ExportedPredictor(Predictor):
         if runner.place == "graph":
             self.preprocessing = _FirstStep(said.preprocessing, said.input_size)
 
+    @property
+    def splits(self) -> bool:
+        """No: onnxruntime has threads of its own."""
+        return False
+
     def outputs(self, batch: Tensor) -> Tensor:
         """As a predictor's; the logits of probabilities are found again but for a constant.
 
@@ -118,7 +123,11 @@ class _FirstStep(Preprocessing):
         resized = [first] if isinstance(first, PictureStep) else []
         if isinstance(first, PictureStep):
             size = (first.height, first.width)
-        self._first = Preprocessing(Steps(mode=steps.mode, steps=[*resized, ToTensor(divisor=1.0)]), size)
+        part = steps.model_copy(update={"steps": [*resized, ToTensor(divisor=1.0)]})
+        self._first = Preprocessing(part, size)
 
-    def __call__(self, image: str | Path | Image.Image) -> Tensor:
-        return self._first(image).to(torch.uint8)
+    def pixels(self, image: str | Path | Image.Image) -> Tensor:
+        return self._first.pixels(image)
+
+    def inputs(self, pixels: Tensor) -> Tensor:
+        return pixels

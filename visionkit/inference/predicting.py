@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from visionkit.devices import resolve_device
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.inference.bundle_files import read_description
 from visionkit.inference.description import Description
@@ -21,6 +22,7 @@ from visionkit.inference.growing_files import (
 from visionkit.inference.image_sources import Unusable, is_address
 from visionkit.inference.inputs import Input
 from visionkit.inference.predictor import Predictor, load
+from visionkit.inference.prepared import Precision, precision_on
 from visionkit.inference.quick_start import without_compiler
 from visionkit.inference.reading import in_order
 from visionkit.inference.rows import Column, Form, form_of, json_object
@@ -51,6 +53,7 @@ class Options:
         threshold: the probability above which any tag counts; None as the model says.
         bs: images computed at once.
         device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1" or "mps".
+        precision: as in `visionkit.load`.
     """
 
     top: int | None = None
@@ -60,6 +63,7 @@ class Options:
     threshold: float | None = None
     bs: int = 32
     device: str = "auto"
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True)
@@ -100,16 +104,19 @@ class Work:
         self.model, self.options = model, options
         self.description = _described(_description(model), options)
         self.form: Form = form_of(self.description, options.top or TOP, options.probabilities)
+        own = model.suffix == ".onnx" or options.precision == "fp32"  # what the file or the weights are in
+        self.precision = "fp32" if own else precision_on(options.precision, resolve_device(options.device))
 
     def predictor(self, progress: Progress) -> Predictor:
         """The model with its weights; says which it is."""
         with without_compiler():
-            predictor = load(self.model, self.options.device)
+            predictor = load(self.model, self.options.device, self.options.precision)
         predictor.description = self.description
         said = self.description
         progress.note(
             f"model      {self.model}: {said.task}, {said.network.arch}, {len(said.vocab):,} "
             f"name{'' if len(said.vocab) == 1 else 's'}, on {predictor.device}"
+            f"{'' if predictor.precision == 'fp32' else f' in {predictor.precision}'}"
         )
         if not said.exact:
             progress.note(f"           predictions may differ from the training's: {said.caveat}")
@@ -163,6 +170,7 @@ class _Filling:
         asked: dict[str, Any] = {"form": target.ending, "columns": [column.name for column in columns]}
         asked |= {"top": options.top or TOP} if description.task == "single-label" else {}
         asked |= {"overlay": self.overlay} if self.files else {}
+        asked |= {"precision": work.precision} if work.precision != "fp32" else {}
         relative = any(
             isinstance(each.image, str) and not is_address(each.image) and not os.path.isabs(each.image)
             for each in inputs

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -26,6 +27,7 @@ from visionkit.errors import DataError, UsageError, VisionkitError
 from visionkit.inference.bundle_files import DESCRIPTION_FILE, WEIGHTS_FILE, Bundle, read_bundle
 from visionkit.inference.decisions import tags_by_expected_fbeta, tags_over
 from visionkit.inference.description import Description
+from visionkit.inference.prepared import Precision, precision_on, prepared
 from visionkit.inference.preprocessing import Preprocessing, Window
 from visionkit.inference.results import (
     UNSEEN,
@@ -40,7 +42,7 @@ from visionkit.runs import RUN_FILE, Run
 Photo = str | Path | Image.Image
 
 
-def load(model: str | Path | Run, device: str = "auto") -> Predictor:
+def load(model: str | Path | Run, device: str = "auto", precision: Precision = "fp32") -> Predictor:
     """The model of a run, of any folder with a bundle, or in an `.onnx` file that visionkit exported.
 
     Nothing in the files is executed: they are data, and are checked before they are used.
@@ -50,17 +52,21 @@ def load(model: str | Path | Run, device: str = "auto") -> Predictor:
             file, which needs onnxruntime, or "hf:OWNER/NAME" (or "hf:OWNER/NAME@REVISION") for one on the
             Hugging Face Hub.
         device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1" or "mps".
+        precision: "fp32" gives what validation in fp32 gave; "bf16" and, on GPUs, "fp16" are faster and give
+            probabilities that differ, now and then by hundredths; "auto" is bf16 where the device has it.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: there is no such device, or it has no such precision.
         VisionkitError: there is no model, it is damaged or of a newer visionkit, or the Hub does not give it.
     """
     if isinstance(model, (str, Path)) and not str(model).startswith("hf:") and Path(model).suffix == ".onnx":
         from visionkit.inference.onnx_predictor import load_onnx
 
+        if precision not in ("auto", "fp32"):
+            raise UsageError(f"--precision {precision}: {model} computes in what it was exported in.")
         return load_onnx(model, device)
     computed_on = resolve_device(device)
-    return Predictor(read_bundle(bundle_folder(model)), computed_on)
+    return Predictor(read_bundle(bundle_folder(model)), computed_on, precision)
 
 
 def bundle_folder(model: str | Path | Run) -> Path:
@@ -96,13 +102,15 @@ class Predictor:
         description: all that `model.json` says.
         model: the network, which gives logits; plain torch, without gradients, in evaluation mode.
         device: what it computes on.
+        precision: what it computes in.
         preprocessing: makes its inputs.
     """
 
-    def __init__(self, bundle: Bundle, device: torch.device) -> None:
+    def __init__(self, bundle: Bundle, device: torch.device, precision: Precision = "fp32") -> None:
         self.description: Description = bundle.description
         self.folder = bundle.folder
         self.device = device
+        self.precision = precision_on(precision, device)
         self.model: nn.Module = bundle.model.to(device)
         self.preprocessing = Preprocessing(self.description.preprocessing, self.description.input_size)
         if not self.description.exact:
@@ -116,6 +124,16 @@ class Predictor:
         said = self.description
         names = f"{len(said.vocab):,} name{'' if len(said.vocab) == 1 else 's'}"
         return f"Predictor({said.recipe}: {said.task}, {said.network.arch}, {names}, {self.device})"
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """What computes: `model`, or a faster copy of it that is made when it is first needed."""
+        return prepared(self.model, self.device, self.precision)
+
+    @property
+    def splits(self) -> bool:
+        """Whether several threads may compute at once, each a batch of its own."""
+        return self.device.type == "cpu"
 
     @property
     def task(self) -> str:
@@ -159,22 +177,18 @@ class Predictor:
         self, images: Iterable[Photo], batch: int = 32, *, own_size: bool = True
     ) -> Iterator[Prediction]:
         """As `predict` for several images, one by one: any number of them takes the memory of a batch."""
+        from visionkit.inference.computing import computed
+
         if batch < 1:
             raise UsageError(f"batch {batch}: give 1 or more.")
-        inputs: list[Tensor] = []
-        sizes: list[tuple[int, int]] = []
-        for image in images:
-            value, size = self.input_of(image)
-            inputs.append(value)
-            sizes.append(size)
-            if len(inputs) == batch:
-                yield from self.decode(self.outputs(torch.stack(inputs)), sizes, own_size=own_size)
-                inputs, sizes = [], []
-        if inputs:
-            yield from self.decode(self.outputs(torch.stack(inputs)), sizes, own_size=own_size)
+        sources = (image if isinstance(image, Image.Image) else Path(image) for image in images)
+        for each in computed(self, sources, batch):
+            if each.fault is not None:
+                raise DataError(f"{each.name or 'the image'}: {each.fault}.")
+            yield each.prediction(own_size=own_size)
 
     def input_of(self, image: Photo) -> tuple[Tensor, tuple[int, int]]:
-        """The input for one image, and the image's width and height as stored, which `decode` asks for.
+        """The input for one image, and the width and height of the image as read, which `decode` asks for.
 
         Raises:
             DataError: it cannot be used; the message names its file.
@@ -201,7 +215,7 @@ class Predictor:
         """
         try:
             with torch.inference_mode():
-                found: Tensor = self.model(batch.to(self.device)).float()
+                found: Tensor = self.network(batch.to(self.device)).float()
                 finite = bool(found.isfinite().all())
         except torch.OutOfMemoryError as error:
             raise VisionkitError(
@@ -237,17 +251,27 @@ class Predictor:
 
         Args:
             outputs: those of `outputs`.
-            sizes: width and height of each image as stored.
+            sizes: width and height of each image as read.
             own_size: masks at these sizes; else at the network's.
         """
+        return self.interpreted(self.figures(outputs), sizes, own_size=own_size)
+
+    def figures(self, outputs: Tensor) -> np.ndarray:
+        """What `interpreted` needs of outputs: the code of each pixel for masks, else the activations."""
         with torch.inference_mode():
             if self.task == "segmentation":
-                places = outputs.argmax(dim=1).to(torch.int16).cpu().numpy()
-                return [self._mask(codes, *size, own_size) for codes, size in zip(places, sizes)]
-            found = self.activations(outputs).cpu().numpy()
+                return outputs.argmax(dim=1).to(torch.int16).cpu().numpy()
+            return self.activations(outputs).cpu().numpy()
+
+    def interpreted(
+        self, figures: np.ndarray, sizes: Sequence[tuple[int, int]], *, own_size: bool = True
+    ) -> list[Prediction]:
+        """What `figures` mean; `decode` is both in one."""
+        if self.task == "segmentation":
+            return [self._mask(codes, *size, own_size) for codes, size in zip(figures, sizes)]
         if self.task == "keypoints":
-            return [self._points(points, *size) for points, size in zip(found, sizes)]
-        return [self._label(row) for row in found] if self.task == "single-label" else self._tags(found)
+            return [self._points(points, *size) for points, size in zip(figures, sizes)]
+        return [self._label(row) for row in figures] if self.task == "single-label" else self._tags(figures)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """Which tags images of these probabilities, shape (images, tags), get: booleans of that shape."""

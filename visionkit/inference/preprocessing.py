@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.functional import pad
 
+from visionkit.data.upright import turned_upright
 from visionkit.errors import DataError
 from visionkit.inference.description import (
     CentreCrop,
@@ -34,9 +35,9 @@ _PADDING = {"zeros": "constant", "border": "edge", "reflection": "reflect"}
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a stored image that the network sees, in pixels from its upper left corner.
+    """The part of an image that the network sees, in pixels from its upper left corner.
 
-    Where a step pads, it reaches beyond the image.
+    The image is as `Preprocessing.read` gives it. Where a step pads, the window reaches beyond it.
     """
 
     left: float
@@ -72,24 +73,41 @@ class Preprocessing:
         Raises:
             DataError: the image cannot be used; of a file, the message is the reason only, without its name.
         """
+        return self.inputs(self.pixels(image)[None])[0]
+
+    def pixels(self, image: str | Path | Image.Image) -> Tensor:
+        """What the steps on pictures leave of an image: uint8, channels x rows x columns.
+
+        All are of one size where one of the steps says which.
+
+        Raises:
+            DataError: as a call.
+        """
         picture = self.read(image)
         if not self._fits(picture):
             raise DataError(
                 f"{picture.width}x{picture.height} pixels; the model was trained without resizing, and takes "
                 f"images of {self.size[1]}x{self.size[0]} only"
             )
-        values = torch.empty(0)
         for step in self.steps.steps:
             if isinstance(step, PictureStep):
                 picture = _changed(picture, step)
-            elif isinstance(step, ToTensor):
-                values = _tensor(picture).float().div_(step.divisor)
-            else:
-                values = _computed(values[None], step)[0]
+        return _tensor(picture)
+
+    def inputs(self, pixels: Tensor) -> Tensor:
+        """The network's inputs for a batch of `pixels`, on their device, by the other steps."""
+        values = pixels
+        for step in self.steps.steps:
+            if isinstance(step, ToTensor):
+                values = values.float().div_(step.divisor)
+            elif not isinstance(step, PictureStep):
+                values = _computed(values, step)
         return values
 
     def read(self, image: str | Path | Image.Image) -> Image.Image:
-        """The picture as training reads it: in the mode of the steps, and not turned by its EXIF mark.
+        """The picture as training reads it: in the mode of the steps, and upright where they say so.
+
+        Its EXIF mark tells how it is turned; one that was read before is not turned again.
 
         Raises:
             DataError: it cannot be used.
@@ -101,7 +119,7 @@ class Preprocessing:
         )
 
     def window(self, width: int, height: int) -> Window:
-        """What the network sees of a stored image of this size."""
+        """What the network sees of an image of this size, as `read` gives it."""
         window, _ = self._seen(width, height)
         return window
 
@@ -110,7 +128,8 @@ class Preprocessing:
         if short == 0 or long > NARROWEST * short:
             raise DataError(f"{image.width}x{image.height} pixels are too long and narrow; cut it")
         image.load()
-        return image if image.mode == self.steps.mode else image.convert(self.steps.mode)
+        picture = image if image.mode == self.steps.mode else image.convert(self.steps.mode)
+        return turned_upright(picture) if self.steps.upright else picture
 
     def _fits(self, picture: Image.Image) -> bool:
         _, size = self._seen(picture.width, picture.height)
@@ -181,7 +200,9 @@ def _tensor(picture: Image.Image) -> Tensor:
 
 def _computed(images: Tensor, step: TensorStep) -> Tensor:
     if isinstance(step, Normalise):
-        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (step.mean, step.std))
+        mean, std = (
+            torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (step.mean, step.std)
+        )
         return (images - mean) / std
     if isinstance(step, RatioCrop):
         left, top, across, down = _ratio_cut(step, images.shape[-1], images.shape[-2])
@@ -190,11 +211,21 @@ def _computed(images: Tensor, step: TensorStep) -> Tensor:
 
 
 def _interpolated(images: Tensor, step: Interpolate) -> Tensor:
+    """As fastai's `grid_sample` over the whole image; where there is a faster way to the same, by that."""
     size = step.size or list(images.shape[-2:])
-    same = torch.eye(3)[None, :2]
-    places = functional.affine_grid(same, [1, images.shape[1], *size], align_corners=step.align_corners)
+    if list(images.shape[-2:]) == size:  # every place is the middle of a pixel
+        return images
+    same = torch.eye(3, device=images.device)[None, :2].expand(len(images), -1, -1)
+    places = functional.affine_grid(
+        same, [len(images), images.shape[1], *size], align_corners=step.align_corners
+    )
     if step.mode == "bilinear":
         images = _shrunk(images, size, places)
+        inside = min(size) > 1 if step.align_corners else step.pad_mode != "zeros"
+        if inside:
+            return functional.interpolate(
+                images, size=tuple(size), mode="bilinear", align_corners=step.align_corners
+            )
     return functional.grid_sample(
         images, places, mode=step.mode, padding_mode=step.pad_mode, align_corners=step.align_corners
     )

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,9 @@ from visionkit.inference.image_sources import Unusable, fetch_image, is_address,
 
 Source = str | Path | Image.Image | Unusable
 """An image file, a web address, a picture of Pillow's, or what `find_images` found unusable."""
+
+Located = tuple[str, Path | Image.Image | Unusable]
+"""The name of an image, and where it can be read."""
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -54,12 +57,22 @@ def read_images(
         threads: how many.
         ahead: how many images are begun before they are asked for.
     """
-    if threads > 1:
-        Image.init()  # else Pillow loads its decoders at first need, and two threads at once may miss some
+    with reader(images, make) as (located, read):
+        yield from in_order(read, located, threads, ahead)
+
+
+@contextmanager
+def reader(
+    images: Iterable[Source], make: Callable[[Path | Image.Image], Made]
+) -> Iterator[tuple[Iterator[Located], Callable[[Located], Reading[Made]]]]:
+    """Where the images lie, one by one, and what reads one of them: `read_images` in two parts.
+
+    The first part fetches, and is for one thread; the second may be called in several at once.
+    """
     with TemporaryDirectory(prefix="visionkit-") as folder:
         fetched = Path(folder)
 
-        def read(located: tuple[str, Path | Image.Image | Unusable]) -> Reading[Made]:
+        def read(located: Located) -> Reading[Made]:
             name, source = located
             if isinstance(source, Unusable):
                 return Reading(name, fault=source.reason)
@@ -72,22 +85,26 @@ def read_images(
                     with suppress(OSError):
                         source.unlink()
 
-        yield from in_order(read, (_located(image, fetched) for image in images), threads, ahead)
+        yield (_located(image, fetched) for image in images), read
 
 
 def in_order(
-    function: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int
+    function: Callable[[Item], Made],
+    items: Iterable[Item],
+    threads: int,
+    ahead: int,
+    begin: Callable[[], None] | None = None,
 ) -> Iterator[Made]:
     """What `function` makes of each item, in their order; at most `ahead` are begun before asked for.
 
-    Without threads, all is made here.
+    Without threads, all is made here. `begin` is called once in each thread.
     """
     if threads == 0:
         yield from map(function, items)
         return
     Image.init()  # Pillow loads its decoders at first need, and two threads at once may miss some
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=begin) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
@@ -113,7 +130,7 @@ def reader_threads(device: torch.device) -> int:
     return max(1, cores // 4) if device.type == "cpu" else min(cores, 16)
 
 
-def _located(image: Source, folder: Path) -> tuple[str, Path | Image.Image | Unusable]:
+def _located(image: Source, folder: Path) -> Located:
     """The name of an image, and where it can be read: one of the web is fetched to `folder`."""
     if isinstance(image, Unusable):
         return shown_name(image.name), image

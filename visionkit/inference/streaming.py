@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import torch
-from PIL import Image
-from torch import Tensor
-
-from visionkit.errors import DataError
+from visionkit.inference.computing import computed
 from visionkit.inference.inputs import Input
 from visionkit.inference.predictor import Predictor
-from visionkit.inference.reading import in_batches, read_images, reader_threads
 from visionkit.inference.results import Prediction
 
 
@@ -36,17 +30,10 @@ class Answered:
     file: str = ""
 
 
-@dataclass(frozen=True)
-class _Picture:
-    values: Tensor
-    size: tuple[int, int]
-    encoded: bytes
-
-
 def answers(
     predictor: Predictor, inputs: Sequence[Input], batch: int, keep_files: bool = False
 ) -> Iterator[Answered]:
-    """The answers in the order of `inputs`. Memory holds two batches of inputs, and one of outputs.
+    """The answers in the order of `inputs`. Memory holds two batches.
 
     Args:
         predictor: the model.
@@ -57,37 +44,9 @@ def answers(
     Raises:
         VisionkitError: the device has too little memory, or the weights give no numbers.
     """
-    preprocessing = predictor.preprocessing
-
-    def make(image: Path | Image.Image) -> _Picture:
-        try:
-            picture = preprocessing.read(image)
-            encoded = image.read_bytes() if keep_files and isinstance(image, Path) else b""
-            return _Picture(preprocessing(picture), picture.size, encoded)
-        except MemoryError:
-            raise DataError("there was not enough memory to prepare it") from None
-        except OSError as error:
-            raise DataError(f"the file cannot be read ({error.strerror or error})") from error
-
     images = (each.image for each in inputs)
-    readings = read_images(images, make, reader_threads(predictor.device), ahead=batch)
-    for pairs in in_batches(zip(inputs, readings), batch):
-        pictures = [reading.made for _, reading in pairs if reading.made is not None]
-        predictions = _predictions(predictor, pictures)
-        for each, reading in pairs:
-            if reading.made is None:
-                yield Answered(each, fault=reading.fault)
-            else:
-                yield Answered(each, next(predictions), encoded=reading.made.encoded)
-
-
-def _predictions(predictor: Predictor, pictures: Sequence[_Picture]) -> Iterator[Prediction]:
-    """One by one, since a mask at its image's own size may be large."""
-    if not pictures:
-        return
-    outputs = predictor.outputs(torch.stack([each.values for each in pictures]))
-    if predictor.task == "segmentation":
-        for place, each in enumerate(pictures):
-            yield from predictor.decode(outputs[place : place + 1], [each.size])
-    else:
-        yield from predictor.decode(outputs, [each.size for each in pictures])
+    for each, found in zip(inputs, computed(predictor, images, batch, keep_files)):
+        if found.fault is not None:
+            yield Answered(each, fault=found.fault)
+        else:  # a mask at its image's own size may be large: one at a time
+            yield Answered(each, found.prediction(), encoded=found.encoded)

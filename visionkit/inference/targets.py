@@ -168,7 +168,7 @@ class Record:
         )
 
     def _compare(self, said: dict[str, Any]) -> None:
-        differing = [key for key in self.work if said["work"].get(key) != self.work[key]]
+        differing = [key for key in said["work"] | self.work if said["work"].get(key) != self.work.get(key)]
         if differing:
             other = {"weights", "model"} & set(differing)
             what = "by another model" if other else f"with another {' and another '.join(differing)}"
