@@ -65,6 +65,8 @@ def test_precedence(tmp_path: Path) -> None:
     assert resolve(planet, {"then": "256 299"}, file).then == (256, 299)
     assert resolve(planet, {}, file, sample=True).bs == 32
     assert resolve(planet, {"bs": 5}, file, sample=True).bs == 5
+    largest = resolve(planet, {"bs": "auto"}, file)
+    assert (largest.bs, largest.batch_size, settings.batch_size) == ("auto", 64, 16)
 
 
 @pytest.mark.parametrize(

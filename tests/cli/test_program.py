@@ -17,7 +17,11 @@ TRAIN = ["--size", "32", "--arch", "squeezenet1_1", "--no-pretrained", "--worker
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["recipes"], ["settings"], ["pets", "--help"], ["runs"], ["--version"]]
+    "arguments",
+    [
+        *(["--help"], ["recipes"], ["settings"], ["pets", "--help"], ["runs"], ["--version"]),
+        ["cache", "clear", "--help"],
+    ],
 )
 def test_starts_without_torch(arguments: list[str], tmp_path: Path) -> None:
     code = (

@@ -61,7 +61,7 @@ class Wanted:
 
     Args:
         key: its name.
-        images: the numbers of its images, in their order.
+        images: the numbers of its images, rising, each once.
         about: what cache.json says besides.
     """
 

@@ -64,7 +64,8 @@ def chosen(folder: Path, names: Sequence[str] = (), days: float | None = None) -
 
 def clear(folder: Path, found: Sequence[Entry]) -> Cleared:
     """Delete these caches in `folder`, except those that a process writes; trainings keep what is open."""
-    removed, left = [], []
+    removed: list[Entry] = []
+    left: list[Entry] = []
     for entry in found:
         (removed if remove(entry) else left).append(entry)
     remove_idle_locks(folder)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import PIL
 
 from visionkit.errors import DataError
 
-VERSION = f"1, Pillow {PIL.__version__}, {np.little_endian}"
-"""Goes up when images are kept in another way: what was kept before is not used then."""
+VERSION = f"1, Pillow {PIL.__version__}, fastai {version('fastai')}, {sys.byteorder}"
+"""Its first number goes up when images are kept in another way: what was kept before is not used then."""
 
 
 def cache_key(kind: str, treatment: str, files: Iterable[Path]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 ABOUT, INDEX, PIXELS, MASKS = "cache.json", "index.npy", "pixels.bin", "masks.bin"
 OFFSET, HEIGHT, WIDTH, FULL_HEIGHT, FULL_WIDTH = range(5)
 """Columns of the index; the last two are the image's own size."""
-_TYPES = {"uint8": np.uint8, "float32": np.float32}
+_TYPES: dict[str, type[np.generic]] = {"uint8": np.uint8, "float32": np.float32}
 """Numbers that images are kept as; with any other numpy might take the bytes for addresses."""
 _LONGEST = 1 << 24
 """Pixels of a side, above which an index is wrong."""
@@ -195,6 +195,8 @@ class Writer:
             (self.folder / MASKS).unlink()
         np.save(self.folder / INDEX, np.array(self.rows, dtype=np.int64).reshape(-1, 5))
         self.about |= {"images": len(self.rows), "bytes": self.written}
+        if len(sizes := {row[HEIGHT : WIDTH + 1] for row in self.rows}) == 1:
+            self.about["size"] = "{1}x{0}".format(*sizes.pop())
         (self.folder / ABOUT).write_text(json.dumps(self.about, indent=2), encoding="utf-8")
 
     def close(self) -> None:

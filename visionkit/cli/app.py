@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from visionkit import __version__
-from visionkit.cli import check_command, hub_commands, recipe_commands
+from visionkit.cli import bench_command, check_command, hub_commands, recipe_commands
+from visionkit.cli.cache_command import cache
 from visionkit.cli.classify_command import HELP as CLASSIFY_HELP
 from visionkit.cli.classify_command import classify
 from visionkit.cli.common_options import SettingsOption
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for action in (recipe_commands.show, recipe_commands.lr_find):
+for action in (recipe_commands.show, recipe_commands.lr_find, bench_command.bench):
     app.add_typer(
         typer.Typer(
             cls=RecipeGroup.of(action),
@@ -59,6 +60,7 @@ checks = typer.Typer(
 )
 checks.callback(help=check_command.HELP)(check_command.check_any)
 app.add_typer(checks, name="check")
+app.add_typer(cache, name="cache")
 
 
 def _print_version(asked: bool) -> None:

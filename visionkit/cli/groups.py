@@ -33,10 +33,10 @@ class Program:
 
 PROGRAM = Program()
 ORDER = (
-    *("recipes", "new", "data", "check", "show", "lr-find"),
+    *("recipes", "new", "data", "check", "show", "lr-find", "bench"),
     *("runs", "plot", "evaluate", "reproduce"),
     *("predict", "export", "submit", "card", "push", "load"),
-    *("classify", "settings"),
+    *("classify", "cache", "settings"),
 )
 """Of the commands in the help text: as one comes to need them."""
 

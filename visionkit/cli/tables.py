@@ -15,8 +15,12 @@ from visionkit.progress import quantity
 from visionkit.registry import get_recipe, recipe_names
 from visionkit.runs import Run, runs_in
 from visionkit.sources.catalogue import entries
+from visionkit.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from visionkit.cache.listing import Entry
     from visionkit.checks.result import CheckReport
 
 NARROW = 110
@@ -102,6 +106,39 @@ def print_data_sets(root: Path) -> None:
         row = (entry.name, size, f"{entry.files:,}", entry.licence, when, entry.folder)
         table.add_row(*map(escape, row))
     wide_console().print(table)
+
+
+def print_caches(folder: Path, found: Sequence[Entry], limit: int, free: int) -> None:
+    """One row a cache of decoded images, then what they take together.
+
+    Args:
+        folder: of the caches.
+        found: what is there.
+        limit: bytes that they may take.
+        free: bytes that are free on the disk.
+    """
+    console = wide_console()
+    room = f"limit {quantity(limit, 'bytes')}, {quantity(free, 'bytes')} free on the disk"
+    if not found:
+        console.print(f"There is no cache in {visible(folder)} ({room}).", markup=False, highlight=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("key", "recipe", "data", "kind", "size", "images", "space", "last used"):
+        right = name in ("images", "space")
+        table.add_column(
+            name,
+            overflow="fold",
+            justify="right" if right else "left",
+            no_wrap=name not in ("recipe", "data"),
+        )
+    for entry in found:
+        images = f"{entry.images:,}" if entry.is_whole else ""
+        space, used = quantity(entry.bytes, "bytes"), f"{entry.used:%Y-%m-%d %H:%M}"
+        row = (entry.name[:12], entry.recipe, entry.data, entry.kind, entry.size, images, space, used)
+        table.add_row(*(escape(visible(text)) for text in row))
+    console.print(table)
+    taken = quantity(sum(entry.bytes for entry in found), "bytes")
+    console.print(f"{taken} in {visible(folder)}, {room}", markup=False, highlight=False)
 
 
 def headline(run: Run) -> float:

@@ -53,18 +53,19 @@ class Ahead:
     ) -> None:
         self.feed, self.places, self.size, self.seed = feed, places, size, seed
         self.transforms, self.makers = transforms, makers
-        self.drawn_from: Random | None = None
-        """The loader's generator as it was before this epoch; None where that is not known."""
+        self.rng: tuple[Random, Any] | None = None
+        """The loader's generator before this epoch was drawn, and its state after; None where unknown."""
         self._starts = iter(range(0, len(places), size))
         self._waiting: deque[Future[Batch]] = deque()
         if makers.threads:
             for _ in range(DEPTH):
                 self._submit()
 
-    def is_for(self, size: int, transforms: list[Any]) -> bool:
-        """Whether batches of this size, with these batch transforms, are being made."""
-        same = len(transforms) == len(self.transforms)
-        return size == self.size and same and all(a is b for a, b in zip(transforms, self.transforms))
+    def is_for(self, size: int, transforms: list[Any], rng: Random) -> bool:
+        """Whether batches of this size, with these batch transforms, are being made, and `rng` drew them."""
+        same = len(transforms) == len(self.transforms) and size == self.size
+        drawn = self.rng is None or self.rng[1] == rng.getstate()
+        return drawn and same and all(a is b for a, b in zip(transforms, self.transforms))
 
     def __iter__(self) -> Iterator[Batch]:
         if not self.makers.threads:

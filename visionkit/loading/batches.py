@@ -14,12 +14,13 @@ from fastai.vision.core import TensorImage, TensorImageBW, TensorMask, TensorPoi
 from torch import Tensor
 
 from visionkit.cache.stored import FULL_HEIGHT, FULL_WIDTH, HEIGHT, WIDTH, Stored
+from visionkit.loading.borders import border
 from visionkit.loading.buffers import Buffers
 from visionkit.loading.drawing import BatchSteps, Drawn, seeded
 from visionkit.loading.geometry import moved_points
 from visionkit.loading.items import Cut, ItemStep
 from visionkit.loading.targets import Targets
-from visionkit.loading.warping import Warp, border, light
+from visionkit.loading.warping import Warp, light
 
 Batch = tuple[Any, ...]
 Work = Callable[[], Batch]
@@ -92,7 +93,7 @@ class TrainingFeed:
         pool: Executor | None,
     ) -> Batch:
         size = self.step.size if drawn.geometry is None else drawn.geometry.size
-        padding = border(str(getattr(self.step.transform, "pad_mode", "zeros")), True)
+        padding = self.step.padding
         warp = Warp(self.step.size, size, border(steps.pad_mode, steps.reflects_pixels), padding)
         channels = max(self.stored.channels, drawn.levels.shape[-1])
         out, images = self._buffers.take((len(where), *size, channels), np.float32)

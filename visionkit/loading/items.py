@@ -12,6 +12,7 @@ from fastai.vision import augment
 from fastai.vision.core import AddMaskCodes, PointScaler, Transform
 
 from visionkit.cache.form import Form
+from visionkit.loading.borders import border
 from visionkit.loading.geometry import Size
 
 LARGEST_SPARE = 2.0
@@ -72,9 +73,16 @@ class ItemStep:
             spare = min(LARGEST_SPARE, float(step.min_scale) ** -0.5)
             form = Form("crop", round(height * spare), round(width * spare), mode, upright)
             return cls(step, (height, width), form)
-        if step.method == augment.ResizeMethod.Pad and step.pad_mode == augment.PadMode.Reflection:
-            raise Unknown("it does not know padding by reflection")
         return cls(step, (height, width), Form(str(step.method), height, width, mode, upright))  # type: ignore[arg-type]
+
+    @property
+    def padding(self) -> int:
+        """OpenCV's name for what lies beyond an image that is smaller than its item.
+
+        Fastai reflects images about the centres of their outermost pixels before it makes them smaller;
+        afterwards that is close to their edges.
+        """
+        return border(str(getattr(self.transform, "pad_mode", "zeros")), about_pixels=False)
 
     @property
     def fixed(self) -> bool:
@@ -111,4 +119,7 @@ class ItemStep:
         ratios = width / self.size[1], height / self.size[0]
         ratio = max(ratios) if self.form.method == "pad" else min(ratios)
         across, down = max(1, round(self.size[1] * ratio)), max(1, round(self.size[0] * ratio))
-        return Cut(int(x * (width - across)), int(y * (height - down)), across, down)
+        # places are drawn among the image's own pixels, of which there are more
+        left = int(x * (width - across) * full_width / width) * width / full_width
+        top = int(y * (height - down) * full_height / height) * height / full_height
+        return Cut(round(left), round(top), across, down)

@@ -34,7 +34,7 @@ class CachedLoading:
             return
         self.before_iter()
         epoch, self.begun = self.begun, None
-        if epoch is None or not epoch.is_for(self.bs, list(self.after_batch.fs)):
+        if epoch is None or not epoch.is_for(self.bs, list(self.after_batch.fs), self.rng):
             self._take_back(epoch)
             epoch = self._begin()
         rest = Pipeline(self.feed.rest(epoch.transforms), split_idx=self.after_batch.split_idx)
@@ -47,7 +47,7 @@ class CachedLoading:
         if self.shuffle and self.makers.threads:
             before = copy.copy(self.rng)
             self.begun = self._begin()
-            self.begun.drawn_from = before
+            self.begun.rng = before, self.rng.getstate()
 
     def _begin(self: Any) -> Ahead:
         """The next epoch, in a new order."""
@@ -60,7 +60,8 @@ class CachedLoading:
         """Forget an epoch that was begun, and that random numbers were drawn for it."""
         if epoch is not None:
             epoch.cancel()
-            self.rng = epoch.drawn_from or self.rng
+            if epoch.rng is not None and epoch.rng[1] == self.rng.getstate():  # else somebody has seeded it
+                self.rng = epoch.rng[0]
 
     def one_batch(self: Any) -> Batch:
         """The first batch of a new epoch."""

@@ -21,7 +21,7 @@ from visionkit.loading.geometry import Geometry, draw_geometry, moved_points, un
 from visionkit.loading.items import Cut, ItemStep
 from visionkit.loading.targets import Targets
 from visionkit.loading.uploading import Upload
-from visionkit.loading.warping import Warp, border
+from visionkit.loading.warping import Warp
 
 RESIDENT_SHARE = 0.25
 """Of the GPU's free memory that the images of a data set may take to be kept there."""
@@ -118,7 +118,7 @@ class DeviceTrainingFeed(TrainingFeed):
         channels = () if masks else (self.stored.channels,)
         buffers = self._item_masks if masks else self._items
         out, items = buffers.take((len(where), *self.step.size, *channels), np.uint8)
-        padding = border(str(getattr(self.step.transform, "pad_mode", "zeros")), True)
+        padding = self.step.padding
         warp = Warp(self.step.size, self.step.size, padding, padding)
 
         def make(number: int) -> None:

@@ -54,7 +54,8 @@ class SizePlan:
         if dataset.recipe.task == "keypoints" and not self.step.fixed:
             raise Unknown("it does not move points with random parts of images")
         self.codes = len(dataset.task.vocab(dls)) if self.masks else 0
-        self.valid_places = np.argsort(np.argsort(dataset.valid))
+        kept = np.unique(dataset.valid)  # each once, however often the split has it
+        self.valid_places = np.searchsorted(kept, dataset.valid)
         steps = BatchSteps.of(list(dls.valid.after_batch.fs))
         self._made_before = list(steps.geometric) if _changes_items(steps.geometric) else []
         of_masks = f"{mask_opener_key(block)}, {self.codes} codes" if self.masks else ""
@@ -64,7 +65,7 @@ class SizePlan:
             steps_before += [each for each in dls.valid.after_batch.fs if isinstance(each, IntToFloatTensor)]
         validation = json.dumps([opener, list(map(_described, steps_before)), of_masks])
         self.training = self._wanted("training", training, range(len(dataset.images)))
-        self.validation = self._wanted("validation", validation, sorted(dataset.valid))
+        self.validation = self._wanted("validation", validation, kept.tolist())
         self._rank = {number: rank for rank, number in enumerate(dataset.valid)}
         self._mask_openers = list(block.type_tfms[1])
         self._of_thread = threading.local()
@@ -179,8 +180,10 @@ def _changes_items(geometric: Sequence[Any]) -> bool:
     return any(not isinstance(each, AffineCoordTfm) or each.size is not None for each in geometric)
 
 
-_OPTIONS = ("size", "method", "mode", "mode_mask", "pad_mode", "align_corners", "val_xtra", "ratio")
-_OPTIONS += ("valid_scale", "div", "div_mask")
+_OPTIONS = (
+    *("size", "method", "mode", "mode_mask", "pad_mode", "align_corners"),
+    *("val_xtra", "ratio", "valid_scale", "div", "div_mask"),
+)
 
 
 def _described(transform: Any) -> list[str]:

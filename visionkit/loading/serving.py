@@ -58,7 +58,8 @@ def serve_from_cache(dataset: Dataset, dls: DataLoaders, store: Store) -> DataLo
     folder = _folder(store)
     try:
         plan = SizePlan(dataset, dls)
-        training, validation = folder.find(plan.training.key), folder.find(plan.validation.key)
+        wanted = plan.training, plan.validation
+        training, validation = (folder.find(each.key, len(each.images)) for each in wanted)
         if training is None or validation is None:
             return dls
         train_places = np.asarray(dataset.train, dtype=np.int64)

@@ -39,7 +39,7 @@ class Upload:
         return moved
 
     def hand_over(self, tensor: Tensor) -> Tensor:
-        """Tell the GPU's memory that the computing stream uses `tensor`, which was moved here, from now on."""
+        """Keep the memory of `tensor`, which was moved here, until the computing stream is done with it."""
         if tensor.device.type == "cuda":
             tensor.record_stream(torch.cuda.current_stream(tensor.device))
         return tensor

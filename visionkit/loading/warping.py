@@ -15,14 +15,6 @@ from visionkit.loading.geometry import Size
 from visionkit.loading.items import Cut
 
 cv2.setNumThreads(1)  # the threads are ours
-_BORDERS = {
-    ("reflection", True): cv2.BORDER_REFLECT_101,
-    ("reflection", False): cv2.BORDER_REFLECT,
-    ("border", True): cv2.BORDER_REPLICATE,
-    ("border", False): cv2.BORDER_REPLICATE,
-    ("zeros", True): cv2.BORDER_CONSTANT,
-    ("zeros", False): cv2.BORDER_CONSTANT,
-}
 _COARSEST = 2.0
 """Pixels of the source for one of the output above which they are averaged first, as fastai does it."""
 
@@ -87,11 +79,6 @@ class Warp:
             self.padding,
             value=0,
         )
-
-
-def border(pad_mode: str, about_pixels: bool) -> int:
-    """OpenCV's name of fastai's `pad_mode`; reflection is about centres of pixels or about the edges."""
-    return _BORDERS[pad_mode, about_pixels]
 
 
 def light(pixels: np.ndarray, levels: np.ndarray, out: np.ndarray) -> None:

@@ -1,0 +1,1 @@
+"""How fast a recipe trains on this machine, what limits it, and the same beside stock fastai."""
