@@ -9,14 +9,11 @@ one piece of code computes the figures from the validation predictions of both. 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 import time
-from datetime import date
+from dataclasses import asdict
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -25,124 +22,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for both sides; read when
 
 import fastai.vision.all as fv
 import numpy as np
-import pandas as pd
+import record
+import stock
+from stock import Plan, weights_file
 
 Row = dict[str, Any]
 
 SIDES = ("stock", "visionkit")
-VALID_PCT, THRESHOLD = 0.2, 0.2
-# One entry a size in sizes, freeze_epochs and epochs; lr is the peak rate of the first stage.
-PLANS: dict[str, dict[str, Any]] = {
-    "camvid": {
-        "arch": "squeezenet1_0", "lr": 0.004, "lr_mult": 10.0, "bs": 8,
-        "sizes": (40,), "freeze_epochs": (1,), "epochs": (4,),
-    },
-    "planet": {
-        "arch": "squeezenet1_0", "lr": 0.005, "lr_mult": 100.0, "bs": 16,
-        "sizes": (64, 96), "freeze_epochs": (4, 2), "epochs": (3, 2),
-    },
-    "pets": {
-        "arch": "squeezenet1_0", "lr": 0.003, "lr_mult": 100.0, "bs": 16,
-        "sizes": (96,), "freeze_epochs": (6,), "epochs": (4,),
-    },
-}  # fmt: skip
+THRESHOLD = 0.2
+PLANS = {
+    "camvid": Plan("squeezenet1_0", 0.004, 10.0, 8, sizes=(40,), freeze_epochs=(1,), epochs=(4,)),
+    "planet": Plan("squeezenet1_0", 0.005, 100.0, 16, sizes=(64, 96), freeze_epochs=(4, 2), epochs=(3, 2)),
+    "pets": Plan("squeezenet1_0", 0.003, 100.0, 16, sizes=(96,), freeze_epochs=(6,), epochs=(4,)),
+}
 METRICS = {
     "camvid": ("pixel_accuracy", "mean_iou"),
     "planet": ("f2", "accuracy_multi"),
     "pets": ("error_rate",),
 }
-
-
-# ---- fastai alone ----------------------------------------------------------------------------------------
-
-
-def stock_camvid(path: Path, size: int, bs: int, seed: int) -> fv.DataLoaders:
-    """CamVid's frames and masks; validation as valid.txt says, so that `seed` plays no part."""
-    codes = (path / "codes.txt").read_text().split()
-    validation = set((path / "valid.txt").read_text().split())
-    frames = sorted(fv.get_image_files(path / "images"))
-    width, height = fv.PILImage.create(frames[0]).size
-    block = fv.DataBlock(
-        blocks=(fv.ImageBlock, fv.MaskBlock(codes)),
-        get_items=lambda _: frames,
-        get_y=lambda frame: path / "labels" / f"{frame.stem}_P.png",
-        splitter=fv.FuncSplitter(lambda frame: frame.name in validation),
-        item_tfms=fv.Resize((size, round(size * width / height)), method="squish"),
-        batch_tfms=[*fv.aug_transforms(), fv.Normalize.from_stats(*fv.imagenet_stats)],
-    )
-    dls = block.dataloaders(path, bs=bs)
-    dls.vocab = codes
-    return dls
-
-
-def stock_planet(path: Path, size: int, bs: int, seed: int) -> fv.DataLoaders:
-    """Planet's chips. The vocabulary is given: fastai stops at a tag that only validation chips have."""
-    table = pd.read_csv(path / "labels.csv")
-    vocab = sorted({tag for tags in table["tags"] for tag in tags.split()})
-    augmentation = fv.aug_transforms(flip_vert=True, max_lighting=0.1, max_zoom=1.05, max_warp=0.0)
-    block = fv.DataBlock(
-        blocks=(fv.ImageBlock, fv.MultiCategoryBlock(vocab=vocab)),
-        get_x=fv.ColReader("image_name", pref=path / "train", suff=".jpg"),
-        get_y=fv.ColReader("tags", label_delim=" "),
-        splitter=fv.RandomSplitter(VALID_PCT, seed=seed),
-        item_tfms=fv.Resize(size),
-        batch_tfms=[*augmentation, fv.Normalize.from_stats(*fv.imagenet_stats)],
-    )
-    return block.dataloaders(table, bs=bs)
-
-
-def stock_pets(path: Path, size: int, bs: int, seed: int) -> fv.DataLoaders:
-    """The pets' photos, labelled by their names, with the course's presizing."""
-    augmentation = fv.aug_transforms(size=size, min_scale=0.75)
-    block = fv.DataBlock(
-        blocks=(fv.ImageBlock, fv.CategoryBlock),
-        get_items=lambda folder: sorted(fv.get_image_files(folder / "images")),
-        get_y=fv.using_attr(fv.RegexLabeller(r"^(.+)_\d+\.[^.]+$"), "name"),
-        splitter=fv.RandomSplitter(VALID_PCT, seed=seed),
-        item_tfms=fv.Resize(2 * size),
-        batch_tfms=[*augmentation, fv.Normalize.from_stats(*fv.imagenet_stats)],
-    )
-    return block.dataloaders(path, bs=bs)
-
-
-STOCK = {"camvid": stock_camvid, "planet": stock_planet, "pets": stock_pets}
-
-
-def stock_learner(task: str, dls: fv.DataLoaders, weights: Path) -> fv.Learner:
-    """`vision_learner` or `unet_learner` as in the course, with the body's weights from a file."""
-    arch = getattr(fv.models, PLANS[task]["arch"])
-
-    def body(weights: str | None = None, pretrained: bool = True, file: Path = weights) -> fv.nn.Module:
-        model: fv.nn.Module = arch()
-        model.load_state_dict(fv.torch.load(file, map_location="cpu", weights_only=True))
-        return model
-
-    if task == "camvid":
-        loss = fv.CrossEntropyLossFlat(axis=1, ignore_index=dls.vocab.index("Void"))
-        return fv.unet_learner(dls, body, n_out=len(dls.vocab), cut=lambda net: net.features, loss_func=loss)
-    fv.model_meta[body] = fv.model_meta[arch]  # fastai's own cut and parameter groups
-    return fv.vision_learner(dls, body)
-
-
-def train_stock(task: str, data: Path, seed: int) -> tuple[fv.Learner, float]:
-    """Frozen, unfrozen, and both again at the next size with halved rates. Also gives the fits' seconds."""
-    plan = PLANS[task]
-    fv.set_seed(seed)
-    learn, seconds = None, 0.0
-    for step, size in enumerate(plan["sizes"]):
-        dls = STOCK[task](data / task, size, plan["bs"], seed)
-        if learn is None:
-            learn = stock_learner(task, dls, data / "weights" / f"{plan['arch']}.pth")
-        learn.dls = dls
-        lr = plan["lr"] / 2**step
-        started = time.perf_counter()
-        with learn.no_bar(), learn.no_logging():
-            learn.freeze()
-            learn.fit_one_cycle(plan["freeze_epochs"][step], lr)
-            learn.unfreeze()
-            learn.fit_one_cycle(plan["epochs"][step], slice(lr / 2 / plan["lr_mult"], lr / 2))
-        seconds += time.perf_counter() - started
-    return learn, seconds
 
 
 # ---- visionkit -------------------------------------------------------------------------------------------
@@ -152,10 +49,9 @@ def train_visionkit(task: str, data: Path, seed: int, precision: str, out: Path)
     """`recipe.train` with the same numbers: the finished run's Learner, and the seconds of its epochs."""
     from visionkit.training.restore import restore
 
-    options = dict(PLANS[task])
-    size, *then = options.pop("sizes")
-    options |= {"size": size, "then": tuple(then), "weights": data / "weights" / f"{options['arch']}.pth"}
-    options |= {"valid_pct": VALID_PCT, "seed": seed, "precision": precision, "device": "cpu"}
+    plan = PLANS[task]
+    options = plan.options(task, weights_file(data, plan))
+    options |= {"seed": seed, "precision": precision, "device": "cpu"}
     if task == "planet":
         options["threshold"] = THRESHOLD
     recipe = import_module(f"visionkit.recipes.{task}").recipe
@@ -207,7 +103,9 @@ def measure(task: str, data: Path, seed: int, order: tuple[str, ...], precision:
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             if side == "stock":
-                learn, seconds = train_stock(task, data, seed)
+                plan = PLANS[task]
+                weights = weights_file(data, plan)
+                learn, seconds = stock.train(task, data / task, plan, weights, seed)
             else:
                 learn, seconds = train_visionkit(task, data, seed, precision, Path(folder) / "run")
             total = time.perf_counter() - started
@@ -266,15 +164,11 @@ def main() -> None:
 
 def write(path: Path, rows: list[Row], precision: str) -> None:
     """The results so far, with the versions that gave them."""
-    names = ("visionkit", "fastai", "torch", "torchvision")
-    about = {"date": str(date.today()), "cpus": os.cpu_count(), "python": platform.python_version()}
-    about |= {name: version(name) for name in names}
     done = dict.fromkeys(row["task"] for row in rows)
     summaries = [summary(rows, task, name) for task in done for name in METRICS[task]]
-    plans = {task: PLANS[task] for task in done}
-    content = {"about": about, "precision": precision, "plans": plans, "rows": rows, "summary": summaries}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    plans = {task: asdict(PLANS[task]) for task in done}
+    content = {"about": record.about(), "precision": precision, "plans": plans, "rows": rows}
+    record.write(path, {**content, "summary": summaries})
 
 
 if __name__ == "__main__":

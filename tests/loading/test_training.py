@@ -356,7 +356,7 @@ def test_random_numbers_are_distributed_as_fastai_s(name: str, gradients: Path, 
     assert (np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 5 * spread / 800**0.5 + 0.004).all()
     assert (np.abs(ours.std(axis=0) / spread - theirs.std(axis=0) / spread) < 0.15).all()
     distance = np.abs(np.sort(ours, axis=0) - np.sort(theirs, axis=0)).mean(axis=0)
-    assert (distance < 0.15 * spread + 0.004).all()
+    assert (distance < 0.2 * spread + 0.004).all()
 
 
 def test_images_that_are_smaller_than_the_presize_are_enlarged(tmp_path: Path) -> None:
