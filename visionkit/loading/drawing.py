@@ -13,6 +13,7 @@ import torch
 from fastai.data.transforms import IntToFloatTensor, Normalize
 from fastai.vision.augment import AffineCoordTfm, LightingTfm
 from fastai.vision.core import TensorImage
+from torch import Tensor
 
 from visionkit.loading.geometry import GEOMETRIC, Geometry, Size, draw_geometry, is_known
 
@@ -63,11 +64,13 @@ class BatchSteps:
 
         The same seed gives the same; the global random states stay as they are.
         """
-        with seeded(seed):
+        # without the Python code that fastai's tensor classes run around every operation
+        with seeded(seed), torch._C.DisableTorchFunctionSubclass():
             geometry = draw_geometry(list(self.geometric), count, size) if self.geometric else None
-            levels = TensorImage(torch.arange(256).to(torch.uint8).expand(count, 1, 1, 256).clone())
+            levels = torch.arange(256).to(torch.uint8).expand(count, 1, 1, 256).clone()
             for transform in self.pointwise:
-                levels = transform(levels, split_idx=0)
+                levels = transform(TensorImage(levels), split_idx=0)
+            levels = levels.as_subclass(Tensor)
         return Drawn(geometry, np.ascontiguousarray(levels.float().numpy()[:, :, 0].transpose(0, 2, 1)))
 
     def _affine(self) -> Iterator[Any]:
