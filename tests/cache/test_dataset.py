@@ -270,6 +270,7 @@ def test_a_disk_that_is_full_is_told_of(cli: Cli, pets: Path, tmp_path: Path) ->
         subprocess.run(["umount", place], capture_output=True, check=False)
 
 
+@pytest.mark.slow
 def test_two_trainings_at_once_decode_once(pets: Path, tmp_path: Path) -> None:
     (tmp_path / "settings.ini").write_text(f"[paths]\ndata = {tmp_path}/store\n")
     call = [sys.executable, "-m", "visionkit", "pets", "--data", pets, "--size", "32", *FAST, "--out"]

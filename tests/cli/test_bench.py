@@ -46,6 +46,7 @@ def require_consistent(side: dict[str, Any]) -> None:
     assert side["limit"].startswith((limits[quotient < 1], "loader and step are about"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)
 def test_figures_are_complete_and_consistent(cli: Cli, dataset: tuple[str, Path]) -> None:
     recipe, folder = dataset
@@ -171,6 +172,7 @@ def test_memory_that_runs_out_is_one_message(
     assert ("stock fastai ran out" in result.stderr) == (side != "visionkit")
 
 
+@pytest.mark.slow
 def test_random_states_and_settings_of_torch_are_put_back(pets: Path, tmp_path: Path) -> None:
     from visionkit.benchmark.bench import bench
     from visionkit.progress import Silence

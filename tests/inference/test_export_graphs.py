@@ -224,4 +224,8 @@ def test_other_masks(cli: Cli, camvid: Path, arch: str) -> None:
     model = visionkit.load("run", device="cpu")
     images = torch.randn(1, 3, 75, 90)
     _, found = torch.export.load("run/export/model-outside.pt2").module()(images)
-    torch.testing.assert_close(found, model.activations(model.outputs(images)), atol=1e-5, rtol=0)
+    with torch.inference_mode():
+        expected = model.activations(model.model(images))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    # predictions fold batch normalisation, and a network this raw makes much of rounding
+    torch.testing.assert_close(found, model.activations(model.outputs(images)), atol=1e-3, rtol=0)
