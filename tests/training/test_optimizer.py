@@ -213,6 +213,23 @@ def test_with_a_gradient_scaler() -> None:
     torch.testing.assert_close(*results)
 
 
-def test_no_closure() -> None:
-    with pytest.raises(NotImplementedError, match="closure"):
-        FusedAdam([nn.Parameter(torch.zeros(1))], lr=0.1).step(lambda: 0)  # type: ignore[arg-type]
+def test_closure_computes_loss_and_gradients_first() -> None:
+    weights = []
+    for closed in (True, False):
+        layer = torch.nn.Linear(3, 1)
+        torch.nn.init.constant_(layer.weight, 0.5)
+        torch.nn.init.constant_(layer.bias, 0.1)
+        optimizer = FusedAdam([list(layer.parameters())], lr=0.1)
+
+        def backward(layer: torch.nn.Linear = layer) -> torch.Tensor:
+            loss = (layer(torch.ones(4, 3)) - 2.0).square().mean()
+            loss.backward()
+            return loss.detach()
+
+        if closed:
+            assert optimizer.step(backward) == pytest.approx((1.6 - 2.0) ** 2)
+        else:
+            backward()
+            assert optimizer.step() is None
+        weights.append(layer.weight.detach().clone())
+    assert torch.equal(*weights) and not torch.equal(weights[0], torch.full((1, 3), 0.5))

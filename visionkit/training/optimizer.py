@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -45,10 +45,19 @@ class FusedAdam(Optimizer):
         super().__init__(params, [], lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """Update every parameter that has a gradient. Raises NotImplementedError for a `closure`."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: computes the loss and its gradients anew, before the update.
+
+        Returns:
+            What `closure` returns, as torch's optimisers do; None without one.
+        """
+        loss = None
         if closure is not None:
-            raise NotImplementedError("fastai optimizers do not support a closure")
+            with torch.enable_grad():
+                loss = closure()
         for params, hyper in zip(self.param_lists, self.hypers):
             decayed: list[Tensor] = []
             others: list[Tensor] = []
@@ -57,6 +66,7 @@ class FusedAdam(Optimizer):
                     (decayed if self._state(param).get("do_wd", True) else others).append(param)
             self._update(decayed, hyper, float(hyper["wd"]))
             self._update(others, hyper, 0.0)
+        return loss
 
     def zero_grad(self) -> None:
         """Drop all gradients: the next backward pass writes them anew instead of adding to zeros."""
