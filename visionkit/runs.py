@@ -16,6 +16,9 @@ from visionkit.atomic import write_atomically
 from visionkit.errors import UsageError, VisionkitError, nearest
 
 RUN_FILE, HISTORY_FILE, BATCHES_FILE = "run.json", "history.csv", "batches.csv"
+BEFORE_METRICS = ("stage", "size", "epoch", "lr", "train_loss", "valid_loss")
+AFTER_METRICS = ("seconds", "images_per_s", "wait_percent")
+"""Columns of history.csv; between them stand those of the task's metrics."""
 
 
 class Run:

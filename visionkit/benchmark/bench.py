@@ -11,15 +11,12 @@ from visionkit.benchmark.figures import Benchmark
 from visionkit.benchmark.sides import Side, stock_side, visionkit_side
 from visionkit.benchmark.turns import measure
 from visionkit.data.dataset import Dataset
-from visionkit.devices import resolve_device, usable_cores
-from visionkit.models.architectures import find_architecture
+from visionkit.devices import usable_cores
 from visionkit.recipe import Recipe
 from visionkit.settings import TrainSettings
 from visionkit.sources import locate
 from visionkit.sources.base import Store
-from visionkit.training.class_weights import read_class_weights
-from visionkit.training.compiling import require_compiler
-from visionkit.training.hardware import resolve_precision
+from visionkit.training.refusing import checked_device
 from visionkit.versions import versions
 
 SECONDS = 5.0
@@ -54,13 +51,7 @@ def bench(
         DataError: something is wrong with the data set.
         VisionkitError: data that cannot be fetched, memory that runs out, or no compiler for `compile`.
     """
-    device = resolve_device(settings.device)
-    resolve_precision(settings.precision, device)  # wrong options are refused before anything is fetched
-    find_architecture(settings.arch)
-    if settings.compile:
-        require_compiler(device)
-    if isinstance(settings.class_weights, Path):
-        read_class_weights(settings.class_weights)
+    device = checked_device(settings)
     store = store or Store()
     before = get_random_states()
     try:  # from the splitter on, which sets torch's

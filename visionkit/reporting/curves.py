@@ -10,22 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style
-from visionkit.runs import Run
+from visionkit.runs import AFTER_METRICS, BEFORE_METRICS, Run
 
 if TYPE_CHECKING:
     from visionkit.training.rates import RateTest
-
-FIXED_COLUMNS = (
-    "stage",
-    "size",
-    "epoch",
-    "lr",
-    "train_loss",
-    "valid_loss",
-    "seconds",
-    "images_per_s",
-    "wait_percent",
-)
 
 
 def losses(run: Run) -> Figure:
@@ -72,7 +60,7 @@ def schedule(run: Run) -> Figure:
 def metrics(run: Run) -> Figure:
     """Every validation metric after each epoch."""
     history = run.history
-    names = [name for name in history[0] if name not in FIXED_COLUMNS]
+    names = [name for name in history[0] if name not in (*BEFORE_METRICS, *AFTER_METRICS)]
     epochs = np.arange(1, len(history) + 1)
     highest = max(float(row[name]) for row in history for name in names)
     top = 1.02 if not highest > 1 else 1.05 * highest  # errors in pixels are no shares

@@ -13,7 +13,7 @@ from fastai.callback.core import Callback
 from torch import Tensor
 
 from visionkit.atomic import write_atomically
-from visionkit.runs import BATCHES_FILE, HISTORY_FILE
+from visionkit.runs import AFTER_METRICS, BATCHES_FILE, BEFORE_METRICS, HISTORY_FILE
 from visionkit.training.progress import EpochResult, Reporter
 from visionkit.training.stages import Stage
 from visionkit.training.waiting import Waiting
@@ -119,18 +119,7 @@ class Recording(Callback):
 
     def _write(self) -> None:
         metrics = list(self.epochs[-1].metrics)
-        header = [
-            "stage",
-            "size",
-            "epoch",
-            "lr",
-            "train_loss",
-            "valid_loss",
-            *metrics,
-            "seconds",
-            "images_per_s",
-            "wait_percent",
-        ]
+        header = [*BEFORE_METRICS, *metrics, *AFTER_METRICS]
         rows = [
             [
                 row.stage.number, row.stage.size, row.epoch, f"{row.lr:.6g}",

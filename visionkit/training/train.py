@@ -16,10 +16,8 @@ from fastai.torch_core import set_seed
 from visionkit.data.dataset import Dataset
 from visionkit.data.skipping import SKIP_FILE, write_skip_list
 from visionkit.data.splits import SPLIT_FILE, write_split
-from visionkit.devices import resolve_device
 from visionkit.inference.bundle import write_bundle
 from visionkit.loading.loader import CachedLoading
-from visionkit.models.architectures import find_architecture
 from visionkit.recipe import Recipe
 from visionkit.registry import recipe_file
 from visionkit.reporting.plots import plot_run
@@ -29,8 +27,7 @@ from visionkit.sources import SYNTHETIC_NOTE, locate
 from visionkit.sources.base import Store
 from visionkit.tasks.options import described
 from visionkit.training.averaging import finish_averaging
-from visionkit.training.class_weights import CLASS_WEIGHTS_FILE, read_class_weights, write_class_weights
-from visionkit.training.compiling import require_compiler
+from visionkit.training.class_weights import CLASS_WEIGHTS_FILE, write_class_weights
 from visionkit.training.hardware import (
     device_name,
     leave_autocast,
@@ -44,6 +41,7 @@ from visionkit.training.learner import build_learner
 from visionkit.training.progress import PlainReporter, Reporter
 from visionkit.training.record import conditions, contents_fingerprint
 from visionkit.training.recording import Recording
+from visionkit.training.refusing import checked_device
 from visionkit.training.stage_training import StageTraining
 from visionkit.training.stages import Stage, plan_stages
 from visionkit.training.waiting import Waiting
@@ -89,13 +87,7 @@ def train(
     started = time.perf_counter()
     reporter = reporter or PlainReporter()
     folder = new_run_folder(recipe.name, Path(runs_root), Path(out) if out is not None else None)
-    device = resolve_device(settings.device)
-    resolve_precision(settings.precision, device)  # wrong options are refused before anything is fetched
-    find_architecture(settings.arch)
-    if settings.compile:
-        require_compiler(device)
-    if isinstance(settings.class_weights, Path):
-        read_class_weights(settings.class_weights)
+    device = checked_device(settings)
     store = store or Store(progress=reporter)
     place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
     dataset = Dataset.open(recipe, settings, place.folder, store)
