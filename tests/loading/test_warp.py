@@ -29,6 +29,7 @@ AUGMENTATIONS: dict[str, list[Any]] = {
     "crop": fv.aug_transforms(size=64, min_scale=0.75),
     "wide crop": fv.aug_transforms(size=(40, 72), min_scale=0.5),
     "size": fv.aug_transforms(size=48),
+    "less than half": fv.aug_transforms(size=44),
     "a quarter": fv.aug_transforms(size=24),
     "dihedral": [*fv.aug_transforms(do_flip=False, max_lighting=0), fv.Dihedral(p=0.9)],
     "one for all": fv.aug_transforms(batch=True, p_affine=1.0),
@@ -86,7 +87,7 @@ def both(
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """A batch from the cache, and what fastai's own transforms make of the same items."""
     feed = TrainingFeed(stored, np.arange(COUNT), step(), targets)
-    found = feed.prepare(range(COUNT), seed, deepcopy(transforms), None)()  # some remember their draws
+    found = feed.prepare(range(COUNT), seed, deepcopy(transforms))()  # some remember their draws
     images = torch.from_numpy(np.stack([stored.image(place) for place in range(COUNT)])).permute(0, 3, 1, 2)
     masks = torch.from_numpy(np.stack([stored.mask(place) for place in range(COUNT)]))
     y = fv.TensorMask(masks) if targets is None else targets.take(range(COUNT)).clone()
@@ -133,7 +134,7 @@ def test_points_stay_on_what_they_mark_where_fastai_would_cut_their_coordinates(
     transforms = list(fv.Pipeline(fv.aug_transforms(size=64, min_scale=0.75, p_affine=0, max_lighting=0)).fs)
     feed = TrainingFeed(stored, np.arange(COUNT), step(), points)
     for seed in range(0, 10, 2):
-        images, moved = feed.prepare(range(COUNT), seed, transforms, None)()
+        images, moved = feed.prepare(range(COUNT), seed, transforms)()
         for number in range(4):  # the later ones are partly hidden
             x, y = ((moved[number, 0].as_subclass(Tensor) + 1) * 31.5).round().long().tolist()
             if 4 < x < 60 and 4 < y < 40:
@@ -152,7 +153,7 @@ def test_warped_on_a_device(name: str, stored: Stored) -> None:
     """What a GPU is given, on the CPU: values are changed afterwards, by fastai's own transforms."""
     transforms, device = pipeline(name), torch.device("cpu")
     feed = DeviceTrainingFeed(stored, np.arange(COUNT), step(), None, device)
-    x, y = feed.finish(feed.prepare(range(COUNT), 7, deepcopy(transforms), None)(), device)
+    x, y = feed.finish(feed.prepare(range(COUNT), 7, deepcopy(transforms))(), device)
     _, (images, masks) = both(stored, transforms, None)
     assert type(x) is fv.TensorImage and type(y) is fv.TensorMask and y.dtype == torch.int64
     plain, expected = y.as_subclass(Tensor), masks.as_subclass(Tensor)
@@ -177,5 +178,5 @@ def test_the_global_random_numbers_stay_as_they_are(stored: Stored) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    feed.prepare(range(COUNT), 1, pipeline("default"), None)()
+    feed.prepare(range(COUNT), 1, pipeline("default"))()
     assert torch.equal(torch.rand(3), expected)

@@ -9,14 +9,14 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from visionkit.loading.batches import Batch, Feed
+from visionkit.loading.batches import Batch, Feed, Work
 
-DEPTH = 3
-"""Batches that are begun before they are asked for."""
+_SPARE = 2
+"""Batches that are begun before they are asked for, beside the one that each thread is at."""
 
 
 class Makers:
-    """Threads that make batches: one sees to whole batches, and with more than one all make images for it.
+    """Threads that make batches, each of them whole ones: none waits for another.
 
     Args:
         threads: how many; with 0, batches are made where they are asked for.
@@ -25,15 +25,14 @@ class Makers:
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
-    @cached_property
-    def of_batches(self) -> Executor:
-        """Makes one batch after the other."""
-        return ThreadPoolExecutor(1, thread_name_prefix="batches")
+    @property
+    def depth(self) -> int:
+        """Batches that are begun before they are asked for."""
+        return self.threads + _SPARE if self.threads else 0
 
     @cached_property
-    def of_images(self) -> Executor | None:
-        """Makes the images of a batch; None where the one thread does."""
-        return ThreadPoolExecutor(self.threads, thread_name_prefix="images") if self.threads > 1 else None
+    def pool(self) -> Executor:
+        return ThreadPoolExecutor(self.threads, thread_name_prefix="batches")
 
 
 class Ahead:
@@ -57,9 +56,8 @@ class Ahead:
         """The loader's generator before this epoch was drawn, and its state after; None where unknown."""
         self._starts = iter(range(0, len(places), size))
         self._waiting: deque[Future[Batch]] = deque()
-        if makers.threads:
-            for _ in range(DEPTH):
-                self._submit()
+        for _ in range(makers.depth):
+            self._submit()
 
     def is_for(self, size: int, transforms: list[Any], rng: Random) -> bool:
         """Whether batches of this size, with these batch transforms, are being made, and `rng` drew them."""
@@ -70,7 +68,7 @@ class Ahead:
     def __iter__(self) -> Iterator[Batch]:
         if not self.makers.threads:
             for start in self._starts:
-                yield self._prepared(start, None)()
+                yield self._prepared(start)()
             return
         while self._waiting:
             self._submit()
@@ -84,8 +82,8 @@ class Ahead:
     def _submit(self) -> None:
         start = next(self._starts, None)
         if start is not None:
-            self._waiting.append(self.makers.of_batches.submit(self._prepared(start, self.makers.of_images)))
+            self._waiting.append(self.makers.pool.submit(self._prepared(start)))
 
-    def _prepared(self, start: int, pool: Executor | None) -> Any:
+    def _prepared(self, start: int) -> Work:
         places = self.places[start : start + self.size]
-        return self.feed.prepare(places, self.seed + 2 * start, self.transforms, pool)
+        return self.feed.prepare(places, self.seed + 2 * start, self.transforms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,14 +29,13 @@ Work = Callable[[], Batch]
 class Feed(Protocol):
     """Gives the batches of one part of a data set."""
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any], pool: Executor | None) -> Work:
+    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
         """The work that makes the batch of the items at `places`.
 
         Args:
             places: of the items, in the loader's data set.
             seed: of all that is random, which is drawn now.
             transforms: the loader's batch transforms.
-            pool: makes images in its threads, where there is one.
         """
 
     def finish(self, batch: Batch, device: Any) -> Batch:
@@ -61,7 +59,7 @@ class TrainingFeed:
         self.stored, self.places, self.step, self.targets = stored, places, step, targets
         self._buffers, self._mask_buffers = Buffers(), Buffers()
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any], pool: Executor | None) -> Work:
+    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
         steps = BatchSteps.of(transforms)
         where = self.places[np.asarray(places, dtype=np.int64)]
         cuts = self.cuts(where, seed)
@@ -69,7 +67,7 @@ class TrainingFeed:
         targets = None if self.targets is None else self.targets.take(places)
         if isinstance(targets, TensorPoint) and drawn.geometry is not None:
             targets = moved_points(targets, drawn.geometry, self.step.size, steps.reflects_pixels)
-        return lambda: self._made(where.tolist(), cuts, drawn, steps, targets, pool)
+        return lambda: self._made(where.tolist(), cuts, drawn, steps, targets)
 
     def cuts(self, where: np.ndarray, seed: int) -> list[Cut]:
         """The parts of the images at `where` that are items this time."""
@@ -90,7 +88,6 @@ class TrainingFeed:
         drawn: Drawn,
         steps: BatchSteps,
         targets: Tensor | None,
-        pool: Executor | None,
     ) -> Batch:
         size = self.step.size if drawn.geometry is None else drawn.geometry.size
         padding = self.step.padding
@@ -101,14 +98,11 @@ class TrainingFeed:
         if targets is None:
             mask_out, masks = self._mask_buffers.take((len(where), *size), np.uint8)
 
-        def make(number: int) -> None:
+        for number, (place, cut) in enumerate(zip(where, cuts)):
             matrix = None if drawn.geometry is None else drawn.geometry.matrices[number]
-            place, cut = where[number], cuts[number]
             light(warp(self.stored.image(place), cut, matrix), drawn.levels[number], out[number])
             if mask_out is not None:
                 mask_out[number] = warp(self.stored.mask(place), cut, matrix, nearest=True)
-
-        run_all(make, len(where), pool)
         x = as_images(images.permute(0, 3, 1, 2), self.stored)  # channels innermost: convolutions like it
         return x, (targets if masks is None else TensorMask(masks.long()))
 
@@ -125,7 +119,7 @@ class ValidationFeed:
     def __init__(self, stored: Stored, places: np.ndarray, targets: Targets | None) -> None:
         self.stored, self.places, self.targets = stored, places, targets
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any], pool: Executor | None) -> Work:
+    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
         where = self.places[np.asarray(places, dtype=np.int64)].tolist()
         targets = None if self.targets is None else self.targets.take(places)
         return lambda: self._made(where, targets)
@@ -151,21 +145,3 @@ class ValidationFeed:
 def as_images(values: Tensor, stored: Stored) -> TensorImage:
     """`values` as fastai's type for such images: those kept in shades of grey have one of their own."""
     return TensorImageBW(values) if stored.channels == 1 else TensorImage(values)
-
-
-def run_all(make: Callable[[int], None], count: int, pool: Executor | None) -> None:
-    """Call `make` with every number below `count`: here, or in the threads of `pool`, some at a time each."""
-    if pool is None:
-        for number in range(count):
-            make(number)
-        return
-
-    def some(first: int) -> None:
-        for number in range(first, min(first + _AT_ONCE, count)):
-            make(number)
-
-    for _ in pool.map(some, range(0, count, _AT_ONCE)):
-        pass
-
-
-_AT_ONCE = 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from visionkit.cache.stored import OFFSET, WIDTH, Stored
-from visionkit.loading.batches import Batch, TrainingFeed, Work, as_images, run_all
+from visionkit.loading.batches import Batch, TrainingFeed, Work, as_images
 from visionkit.loading.buffers import Buffers
 from visionkit.loading.drawing import BatchSteps, seeded
 from visionkit.loading.geometry import Geometry, draw_geometry, moved_points, unit_matrices
@@ -55,7 +54,7 @@ class DeviceTrainingFeed(TrainingFeed):
         if keeps_size(stored, step) and stored.bytes <= RESIDENT_SHARE * free_bytes(device):
             self.resident = torch.from_numpy(np.asarray(stored.pixels)).to(device)
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any], pool: Executor | None) -> Work:
+    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
         steps = BatchSteps.of(transforms)
         where = self.places[np.asarray(places, dtype=np.int64)]
         cuts = self.cuts(where, seed)
@@ -66,7 +65,7 @@ class DeviceTrainingFeed(TrainingFeed):
         targets = None if self.targets is None else self.targets.take(places)
         if isinstance(targets, TensorPoint) and geometry is not None:
             targets = moved_points(targets, geometry, self.step.size, steps.reflects_pixels)
-        return lambda: self._moved(where, cuts, geometry, steps, targets, pool)
+        return lambda: self._moved(where, cuts, geometry, steps, targets)
 
     def rest(self, transforms: list[Any]) -> list[Any]:
         steps = BatchSteps.of(transforms)
@@ -80,16 +79,15 @@ class DeviceTrainingFeed(TrainingFeed):
         geometry: Geometry | None,
         steps: BatchSteps,
         targets: Tensor | None,
-        pool: Executor | None,
     ) -> Batch:
         """Bytes on the device, and what is to be done with them there."""
         masks = None
         if self.resident is not None:
             images: Any = self.upload(self._first_pixels(where, cuts))
         else:
-            images = self.upload(self._cut_out(where.tolist(), cuts, pool, False))
+            images = self.upload(self._cut_out(where.tolist(), cuts, False))
         if targets is None:
-            masks = self.upload(self._cut_out(where.tolist(), cuts, pool, True))
+            masks = self.upload(self._cut_out(where.tolist(), cuts, True))
         matrices = (
             None if geometry is None else unit_matrices(geometry, self.step.size, steps.reflects_pixels)
         )
@@ -113,7 +111,7 @@ class DeviceTrainingFeed(TrainingFeed):
             y = TensorMask(y.long())
         return as_images(x.contiguous(memory_format=torch.channels_last), self.stored), y
 
-    def _cut_out(self, where: list[int], cuts: list[Cut], pool: Executor | None, masks: bool) -> Tensor:
+    def _cut_out(self, where: list[int], cuts: list[Cut], masks: bool) -> Tensor:
         """The items of a batch, put side by side."""
         channels = () if masks else (self.stored.channels,)
         buffers = self._item_masks if masks else self._items
@@ -121,12 +119,9 @@ class DeviceTrainingFeed(TrainingFeed):
         padding = self.step.padding
         warp = Warp(self.step.size, self.step.size, padding, padding)
 
-        def make(number: int) -> None:
-            place = where[number]
+        for number, (place, cut) in enumerate(zip(where, cuts)):
             image = self.stored.mask(place) if masks else self.stored.image(place)
-            out[number] = warp(image, cuts[number], None, nearest=masks).reshape(out.shape[1:])
-
-        run_all(make, len(where), pool)
+            out[number] = warp(image, cut, None, nearest=masks).reshape(out.shape[1:])
         return items
 
     def _first_pixels(self, where: np.ndarray, cuts: list[Cut]) -> Tensor:

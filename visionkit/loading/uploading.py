@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
 
 import torch
 from torch import Tensor
 
 
+class _OfThread(threading.local):
+    """What a thread that uploads keeps for itself."""
+
+    def __init__(self) -> None:
+        self.stream: torch.cuda.Stream | None = None
+        self.pinned: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
+
+
 class Upload:
-    """Moves tensors to `device`, in the thread that makes batches.
+    """Moves tensors to `device`; each thread that makes batches has pinned memory and a stream of its own.
 
     Args:
         device: on a CPU tensors stay what they are.
@@ -17,25 +25,22 @@ class Upload:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._stream: Any = None
-        self._pinned: dict[tuple[torch.Size, torch.dtype], Tensor] = {}
+        self._of_thread = _OfThread()
 
     def __call__(self, tensor: Tensor) -> Tensor:
         """`tensor` on the device, complete once this returns; the GPU goes on with its batch meanwhile."""
         if self.device.type != "cuda":
             return tensor.to(self.device)
-        if self._stream is None:
-            self._stream = torch.cuda.Stream(self.device)
+        own = self._of_thread
+        if own.stream is None:
+            own.stream = torch.cuda.Stream(self.device)
         key = tensor.shape, tensor.dtype
-        if key not in self._pinned:
-            self._pinned = {
-                key: torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True),
-                **self._pinned,
-            }
-        pinned = self._pinned[key].copy_(tensor)
-        with torch.cuda.stream(self._stream):
+        if key not in own.pinned:
+            own.pinned[key] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        pinned = own.pinned[key].copy_(tensor)
+        with torch.cuda.stream(own.stream):
             moved = pinned.to(self.device, non_blocking=True)
-        self._stream.synchronize()  # the pinned memory is free again; only this thread waits
+        own.stream.synchronize()  # the pinned memory is free again; only this thread waits
         return moved
 
     def hand_over(self, tensor: Tensor) -> Tensor:
