@@ -111,7 +111,8 @@ def test_images_and_masks(name: str, stored: Stored) -> None:
     difference = (x - images).abs().as_subclass(Tensor)
     assert difference.mean() < 0.02
     pairs = torch.stack([x.as_subclass(Tensor).flatten(), images.as_subclass(Tensor).flatten()])
-    assert torch.corrcoef(pairs)[0, 1] > 0.999
+    # to somewhat less than half, whole pixels are averaged, where fastai leaves some out
+    assert torch.corrcoef(pairs)[0, 1] > (0.998 if name == "less than half" else 0.999)
     plain, expected = y.as_subclass(Tensor), masks.as_subclass(Tensor)
     certain = inner(expected) & inner(plain)
     assert (plain == expected)[certain].float().mean() > 0.99

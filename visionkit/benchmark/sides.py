@@ -11,7 +11,7 @@ import torch
 from fastai.learner import Learner, defaults
 
 from visionkit.data.dataset import Dataset
-from visionkit.loading.ahead import DEPTH
+from visionkit.loading.ahead import SPARE
 from visionkit.loading.loader import CachedLoading
 from visionkit.models.architectures import find_architecture
 from visionkit.models.weights import LoadReport, starting_state
@@ -66,7 +66,7 @@ class Side:
     @property
     def warm_up(self) -> int:
         """Batches at the start of a measurement that do not count: all that loaders make ahead, at least."""
-        return max(DEPTH, self.workers) + 1
+        return self.workers + SPARE + 1
 
     @contextmanager
     def conditions(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from visionkit.loading.batches import Batch, Feed, Work
 
-_SPARE = 2
+SPARE = 2
 """Batches that are begun before they are asked for, beside the one that each thread is at."""
 
 
@@ -28,7 +28,7 @@ class Makers:
     @property
     def depth(self) -> int:
         """Batches that are begun before they are asked for."""
-        return self.threads + _SPARE if self.threads else 0
+        return self.threads + SPARE if self.threads else 0
 
     @cached_property
     def pool(self) -> Executor:

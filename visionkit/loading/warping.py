@@ -19,7 +19,7 @@ cv2.setNumThreads(1)  # the threads are ours
 _COARSEST = 2.001
 """Pixels of the source for one of the output above which they are averaged first, to at most as many."""
 _NEAR = 1 << 20
-"""Bytes that fit into what is nearest to a core: a warp jumps about, so such parts are first read in order."""
+"""Bytes that fit into a core's own memory: a warp jumps about, so such parts are read in order before."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def light(pixels: np.ndarray, levels: np.ndarray, out: np.ndarray) -> None:
 
 
 def _averaged(part: np.ndarray, whole: int) -> np.ndarray:
-    """`part` with each square of `whole` x `whole` pixels made one; what is over at the far edges is left out.
+    """`part` with each square of `whole` x `whole` pixels made one; the far edges lose what is over.
 
     A warp that leaves pixels out between those that it reads would show patterns which are not there. Fastai
     averages too, to two pixels for one of the output exactly; squares of whole pixels are many times faster.
