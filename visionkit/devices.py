@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import torch
 
@@ -33,6 +34,22 @@ def resolve_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"--device {name}: visionkit trains on cpu, cuda and mps.")
     return device
+
+
+def auto_precision(device: torch.device) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
+    """The number format that `--precision auto` means on `device`, and why: bf16 where the device computes in
+    it natively, fp16 on older GPUs, else fp32.
+    """
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16", "the GPU computes in it"
+        return "fp16", "the GPU is too old for bf16"
+    if device.type == "cpu" and cpu_has_bf16():
+        return "bf16", "the processor has AVX512-BF16 or AMX-BF16"
+    return (
+        "fp32",
+        "the processor would only emulate bf16" if device.type == "cpu" else "the device has no better",
+    )
 
 
 def usable_cores() -> int:

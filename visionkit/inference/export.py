@@ -9,9 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visionkit.disk_faults import cannot_write, disk_fault
 from visionkit.errors import UsageError
 from visionkit.inference.bundle_files import DESCRIPTION_FILE, WEIGHTS_FILE, read_description
 from visionkit.inference.exporting.making import GraphExport, Measured
@@ -71,8 +73,7 @@ def export_model(
     target = request.out or default_target(run.path if run is not None else bundle, request)
     for path in written(target, request):
         refuse_existing(path, request)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _work_folder(target) as work:
+    with _told(target), _work_folder(target) as work:
         made = work / target.name
         if request.to == "safetensors":
             made.mkdir()
@@ -100,8 +101,21 @@ def export_model(
 
 
 @contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """Whatever a library makes of a disk that refuses becomes one message."""
+    try:
+        yield
+    except Exception as error:
+        fault = disk_fault(error)
+        if fault is None:
+            raise
+        raise cannot_write(target, fault) from error
+
+
+@contextmanager
 def _work_folder(target: Path) -> Iterator[Path]:
     """A folder beside `target`, which is gone afterwards."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as name:
         yield Path(name)
 
@@ -119,7 +133,12 @@ def _write_learner(run: Run | None, target: Path, store: Store | None) -> None:
 
     learn, _ = restore(run, device="cpu", store=store)
     learn.path = target.parent
-    learn.export(target.name)
+    try:
+        learn.export(target.name)
+    except RuntimeError as error:
+        if "inline_container" not in str(error):  # PyTorch's writer, which does not say why a disk refuses
+            raise
+        raise OSError(ENOSPC, os.strerror(ENOSPC), str(target)) from error
 
 
 def _instructions(description: Any) -> str:

@@ -8,10 +8,11 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from visionkit.atomic import atomic_file
+from visionkit.csv_rows import csv_row
 from visionkit.errors import UsageError, VisionkitError
 
 if TYPE_CHECKING:
@@ -207,26 +208,15 @@ class ParquetFolder:
 
         columns = list(zip(*self._rows)) if self._rows else [()] * len(self.schema)
         arrays = [pyarrow.array(list(values), field.type) for values, field in zip(columns, self.schema)]
-        name = f"part-{self._next:06}.parquet"
-        beside = self.path / f".{name}.{os.getpid()}.part"
-        try:
-            with beside.open("wb") as file:
-                parquet.write_table(pyarrow.Table.from_arrays(arrays, schema=self.schema), file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.path / name)
-        finally:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
+        with atomic_file(self.path / f"part-{self._next:06}.parquet") as file:
+            parquet.write_table(pyarrow.Table.from_arrays(arrays, schema=self.schema), file)
         self._rows, self._begun = [], time.monotonic()
         self._next += 1
 
 
 def csv_record(values: Sequence[str]) -> bytes:
-    """One row; line ends of any kind are in quotes, while Python's writer does that for its own kind only."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(values)
-    return (text.getvalue().removesuffix("\r\n") + "\n").encode("utf-8", "backslashreplace")
+    """One row."""
+    return csv_row(values).encode()
 
 
 def csv_records(path: Path) -> Iterator[tuple[list[str], int]]:

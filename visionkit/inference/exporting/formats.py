@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -61,8 +62,10 @@ def write_pt2(graph: AnswerGraph, description: Description, metadata: dict[str, 
     Raises:
         VisionkitError: PyTorch cannot export it.
     """
+    content = BytesIO()  # PyTorch's own writer does not say why a disk refuses, and may end the process
     with _quiet(), _told("pt2"):
-        torch.export.save(_program(graph, description), path, extra_files=dict(metadata))
+        torch.export.save(_program(graph, description), content, extra_files=dict(metadata))
+    path.write_bytes(content.getbuffer())
 
 
 def metadata_of(description: Description, place: Place, precision: str) -> dict[str, str]:

@@ -59,10 +59,12 @@ class OnnxRunner:
         providers = _providers(device, onnxruntime.get_available_providers())
         try:
             self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            said = self.session.get_modelmeta().custom_metadata_map
+            names = [output.name for output in self.session.get_outputs()]
+            inputs = [each.name for each in self.session.get_inputs()]
         except Exception as error:  # ONNX Runtime has classes of its own for each fault
             reason = " ".join(str(error).split())[:300]
             raise VisionkitError(f"{path}: cannot be read as ONNX ({reason}).") from None
-        said = self.session.get_modelmeta().custom_metadata_map
         if DESCRIPTION_FILE not in said:
             raise VisionkitError(
                 f"{path}: an ONNX file that does not say what its outputs mean. Only files that visionkit "
@@ -70,14 +72,12 @@ class OnnxRunner:
             )
         self.description = parse_description(said[DESCRIPTION_FILE], f"{path}: {DESCRIPTION_FILE}")
         self.place: Place = "outside" if said.get(PLACE_KEY) == "outside" else "graph"
-        self.input = self.session.get_inputs()[0].name
-        names = [output.name for output in self.session.get_outputs()]
-        if names != list(OUTPUTS[self.description.task]):
+        if names != list(OUTPUTS[self.description.task]) or len(inputs) != 1:
             raise VisionkitError(
-                f"{path}: its outputs are not those of {self.description.task}. It was changed after the "
-                "export."
+                f"{path}: its inputs or outputs are not those of {self.description.task}. It was changed "
+                "after the export."
             )
-        self.names = names
+        self.input, self.names = inputs[0], names
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         try:

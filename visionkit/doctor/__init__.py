@@ -1,0 +1,1 @@
+"""What visionkit finds on this machine, and what of it is wrong: `visionkit doctor`."""
