@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol, TextIO
+
+from visionkit.visible import visible_lines
 
 Unit = Literal["bytes", "files", "images"]
 Advance = Callable[[int], None]
@@ -42,7 +45,10 @@ class PlainProgress:
         self.stream = stream
 
     def note(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        stream = sys.stdout if self.stream is None else self.stream
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        shown = visible_lines(text).encode(encoding, "backslashreplace").decode(encoding)
+        print(shown, file=stream, flush=True)
 
     @contextmanager
     def track(self, label: str, total: int | None, unit: Unit) -> Iterator[Advance]:

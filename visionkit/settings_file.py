@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from visionkit.sources.base import Store
 
 SETTINGS_NAME = "settings.ini"
+MOST_CHARACTERS = 1_000_000
+MOST_SHOWN = 200
+"""Characters of a file's text in a message."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -50,11 +53,16 @@ class SettingsFile:
         parser = ConfigParser(interpolation=None, default_section="\0none")
         try:
             with path.open(encoding="utf-8-sig") as lines:
-                parser.read_file(lines, source=str(path))
-        except (OSError, UnicodeDecodeError) as error:
+                text = lines.read(MOST_CHARACTERS + 1)
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the name
             raise UsageError(f"{path}: the settings file cannot be read ({error}).") from error
+        if len(text) > MOST_CHARACTERS:
+            raise UsageError(f"{path}: not a settings file: more than {MOST_CHARACTERS:,} characters.")
+        try:
+            parser.read_string(text, source=str(path))
         except ConfigError as error:
-            raise UsageError(f"{path}: not a settings file: {' '.join(str(error).split())}") from error
+            told = _shortened(" ".join(str(error).split()))
+            raise UsageError(f"{path}: not a settings file: {told}") from error
         sections = {name: dict(parser[name]) for name in parser.sections()}
         if set(sections) == {"DEFAULT"} and "lib_name" in sections["DEFAULT"]:
             return cls()  # the metadata file of nbdev 1 and 2 has the same name; it is not ours
@@ -76,13 +84,15 @@ class SettingsFile:
             models[recipe.name] = models[f"{recipe.name}.sample"] = recipe.settings
         for section, values in self.sections.items():
             if section not in models:
-                raise UsageError(f"{self.path}: unknown section [{section}].{nearest(section, list(models))}")
+                raise UsageError(
+                    f"{self.path}: unknown section [{_shortened(section)}].{nearest(section, list(models))}"
+                )
             validated(
                 models[section], {key: (value, self._where(section, key)) for key, value in values.items()}
             )
 
     def _where(self, section: str, key: str) -> str:
-        return f"{self.path}, section [{section}], key '{key}'"
+        return f"{self.path}, section [{section}], key '{_shortened(key)}'"
 
     def layer(self, section: str) -> dict[str, tuple[Any, str]]:
         """The values of one section, each with the words for where it stands."""
@@ -142,11 +152,13 @@ def validated(model: type[Model], values: Mapping[str, tuple[Any, str]]) -> Mode
         UsageError: an unknown name or a wrong value, naming where it was written.
     """
     known = list(model.model_fields)
-    for name, (_, where) in values.items():
+    for name, (value, where) in values.items():
         if name not in known:
             raise UsageError(f"{where}: there is no such setting.{nearest(name, known)}")
+        if isinstance(value, str) and "\0" in value:
+            raise UsageError(f"{where}: a NUL character is not allowed.")
     try:
-        return model.model_validate({name: value for name, (value, _) in values.items()})
+        made = model.model_validate({name: value for name, (value, _) in values.items()})
     except ValidationError as error:
         first = error.errors()[0]
         value, where = values.get(str(first["loc"][0]), (first["input"], str(first["loc"][0])))
@@ -154,7 +166,26 @@ def validated(model: type[Model], values: Mapping[str, tuple[Any, str]]) -> Mode
             _readable(problem["msg"]) for problem in error.errors() if problem["loc"][0] == first["loc"][0]
         )
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        raise UsageError(f"{where}: {str(shown)!r} is not allowed: {' or '.join(problems)}.") from None
+        raise UsageError(
+            f"{where}: {_shortened(str(shown))!r} is not allowed: {' or '.join(problems)}."
+        ) from None
+    _refuse_unknown_homes(made, values)
+    return made
+
+
+def _refuse_unknown_homes(made: BaseModel, values: Mapping[str, tuple[Any, str]]) -> None:
+    """Raise `UsageError` for a path such as ~nobody/x, where there is no user of this name."""
+    for name, (_, where) in values.items():
+        value = getattr(made, name)
+        try:
+            if isinstance(value, Path):
+                value.expanduser()
+        except RuntimeError:
+            raise UsageError(f"{where}: {_shortened(str(value))!r} names the home of nobody.") from None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def _readable(message: str) -> str:

@@ -9,3 +9,8 @@ def visible(text: object) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in str(text)
     )
+
+
+def visible_lines(text: object) -> str:
+    """As `visible`, for text of several lines, which it stays."""
+    return "\n".join(visible(line) for line in str(text).split("\n"))

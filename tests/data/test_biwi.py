@@ -91,7 +91,7 @@ def test_every_person_has_an_own_camera(biwi: Path) -> None:
         ("1 0 0\n0 1 0\n0 0 1\n\n1 2 0\n", ["line 5", "0 mm away"]),
         ("1 0 0\n0 1 0\n0 0 1\n\n1 2 -900\n", ["line 5", "-900 mm away"]),
         ("1 0 0\n0 1 0\n0 0 1\n\n1 2 900\n4 5 6\n", ["line 6", "too many"]),
-        (b"\xff\xfe\x00", ["cannot be read as text"]),
+        (b"\xff\xfe\x00", ["not a text file in UTF-8"]),
     ],
 )
 def test_malformed_poses_name_file_and_line(biwi: Path, text: str | bytes, words: list[str]) -> None:

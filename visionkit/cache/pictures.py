@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.cache.form import Form
+from visionkit.data.opening import opened, reason
 from visionkit.data.upright import QUARTER_TURNS, orientation, turned_upright
 from visionkit.errors import DataError
 
@@ -26,7 +27,7 @@ def decode(path: Path, forms: Sequence[Form]) -> tuple[Image.Image, tuple[int, i
     """
     form = forms[0]
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             full = image.size
             if image.format == "JPEG":
                 image.draft(None, _wanted(full, forms))
@@ -35,9 +36,9 @@ def decode(path: Path, forms: Sequence[Form]) -> tuple[Image.Image, tuple[int, i
                 return image.convert(form.mode), full
             if orientation(image) in QUARTER_TURNS:
                 full = full[1], full[0]
-            return turned_upright(image).convert(form.mode), full
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: the image does not decode ({error}).") from error
+            return turned_upright(image, release=True).convert(form.mode), full
+    except Exception as error:  # Pillow raises nearly anything on hostile content
+        raise DataError(f"{path}: the image does not decode ({reason(error)}).") from error
 
 
 def _wanted(size: tuple[int, int], forms: Sequence[Form]) -> tuple[int, int]:

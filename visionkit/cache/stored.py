@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -193,7 +194,9 @@ class Writer:
         self.close()
         if not self.about["masks"]:
             (self.folder / MASKS).unlink()
-        np.save(self.folder / INDEX, np.array(self.rows, dtype=np.int64).reshape(-1, 5))
+        index = BytesIO()
+        np.save(index, np.array(self.rows, dtype=np.int64).reshape(-1, 5))
+        (self.folder / INDEX).write_bytes(index.getvalue())  # NumPy would not tell why a disk refuses
         self.about |= {"images": len(self.rows), "bytes": self.written}
         if len(sizes := {row[HEIGHT : WIDTH + 1] for row in self.rows}) == 1:
             self.about["size"] = "{1}x{0}".format(*sizes.pop())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from visionkit.data.masks import read_mask
+from visionkit.data.opening import TooCostlyError, opened, opened_bytes
+from visionkit.data.strips import row_slices
 from visionkit.data.upright import TURNS, orientation
 from visionkit.errors import DataError
 
@@ -31,8 +32,6 @@ _SIGNATURES = {
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
-PROGRAMS = frozenset({"EPS"})
-"""Formats that Pillow decodes by running another program on the file."""
 PASSING = frozenset({"missing file", "unreadable file"})
 """Faults that may be gone at the next look, though the file stays the same: they are not remembered."""
 
@@ -112,12 +111,10 @@ def look(path: Path) -> ImageFacts:
     try:
         with path.open("rb") as file:
             known["digest"], content = _read(file)
-            if size == 0:
-                return ImageFacts(fault="the file is empty", fault_kind="empty file", **known)
-            with Image.open(content) as image:
-                if image.format in PROGRAMS:
-                    raise UnidentifiedImageError
-                _decode(image, known)
+        if size == 0:
+            return ImageFacts(fault="the file is empty", fault_kind="empty file", **known)
+        with opened_bytes(content) if content is not None else opened(path) as image:
+            _decode(image, known)
     except MemoryError:
         return ImageFacts(path, size, "there was not enough memory to decode it", "unreadable file")
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile content
@@ -141,7 +138,9 @@ def look_at_mask(path: Path, read: Callable[[Path], np.ndarray] = read_mask) -> 
         return MaskFacts(path, fault="there was not enough memory to decode it", fault_kind="unreadable file")
     except Exception as error:  # as in `look`
         return MaskFacts(path, fault=f"the mask does not decode ({_said(error)}).", fault_kind="bad mask")
-    counts = np.bincount(values.ravel(), minlength=256)
+    counts = np.zeros(256, dtype=np.int64)
+    for rows in row_slices(*values.shape):
+        counts += np.bincount(values[rows].ravel(), minlength=256)
     pixels = {int(code): int(counts[code]) for code in np.flatnonzero(counts)}
     return MaskFacts(path, width=values.shape[1], height=values.shape[0], pixels=pixels)
 
@@ -159,17 +158,16 @@ def _regular(path: Path) -> tuple[int, tuple[str, str] | None]:
     return status.st_size, None
 
 
-def _read(file: BinaryIO) -> tuple[str, BinaryIO]:
-    """The hash of the content, and the content: in memory, or the file itself where that is large."""
+def _read(file: BinaryIO) -> tuple[str, bytes | None]:
+    """The hash of the content, and the content itself; None where that is large."""
     digest = blake2b(digest_size=16)
     data = file.read(LARGE + 1)
     digest.update(data)
     if len(data) <= LARGE:
-        return digest.hexdigest(), io.BytesIO(data)
+        return digest.hexdigest(), data
     while data := file.read(1 << 20):
         digest.update(data)
-    file.seek(0)
-    return digest.hexdigest(), file
+    return digest.hexdigest(), None
 
 
 def _decode(image: Image.Image, known: dict[str, Any]) -> None:
@@ -178,7 +176,14 @@ def _decode(image: Image.Image, known: dict[str, Any]) -> None:
     image.load()
     known["orientation"] = orientation(image)
     known["phash"], known["dhash"] = _guarded(lambda: _hashes(image, known["orientation"]), (None, None))
-    known["frames"] = max(1, _guarded(lambda: int(getattr(image, "n_frames", 1)), 1))
+    known["frames"] = _guarded(lambda: _frames(image), 1)
+
+
+def _frames(image: Image.Image) -> int:
+    """How many there are; 2 where there are more than can be counted soon."""
+    if not getattr(image, "is_animated", False):
+        return 1
+    return max(1, _guarded(lambda: int(getattr(image, "n_frames", 1)), 2))
 
 
 def _hashes(image: Image.Image, mark: int) -> tuple[int | None, int | None]:
@@ -218,6 +223,8 @@ def _explained(error: Exception, path: Path) -> tuple[str, str]:
     """A fault's kind and text."""
     if isinstance(error, OSError) and error.errno is not None:
         return "unreadable file", error.strerror or _said(error)
+    if isinstance(error, TooCostlyError):
+        return "too large", str(error)
     if isinstance(error, UnidentifiedImageError):
         claimed = _claimed_format(path)
         if claimed:

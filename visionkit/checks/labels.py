@@ -20,6 +20,8 @@ UNBALANCED = 10.0
 FEW = 10
 LONG_ENOUGH = 6
 LONG_ENOUGH_TO_REPLACE = 9
+LONGEST = 300
+"""Names that are longer are not compared: putting accents in order takes the square of the length."""
 MOST_NAMES = 5_000
 """Above so many names, slips are no longer looked for: every name would be compared with every other."""
 
@@ -170,9 +172,9 @@ def similar_names(names: Sequence[str]) -> list[tuple[str, str]]:
     Names that differ in a number are different, and short ones need to be the same but for case and spaces:
     "car" is not "cat".
     """
-    plain = {name: _plain(name) for name in names}
+    plain = {name: _plain(name) for name in names if len(name) <= LONGEST}
     groups: dict[str, list[str]] = {}
-    for name in sorted(names):
+    for name in sorted(plain):
         groups.setdefault(_singular(plain[name]), []).append(name)
     pairs = {(group[0], other) for group in groups.values() for other in group[1:]}
     heads = sorted(

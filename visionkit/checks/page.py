@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
-from PIL import Image
 
 from visionkit import __version__
 from visionkit.atomic import write_atomically
 from visionkit.checks.duplicates import DuplicateGroup
 from visionkit.checks.result import CheckReport, concerned, grouped
-from visionkit.errors import VisionkitError
+from visionkit.data.opening import opened
+from visionkit.disk_faults import cannot_write
 from visionkit.progress import quantity
 from visionkit.visible import visible
 
@@ -41,7 +41,7 @@ def write_page(report: CheckReport, file: Path) -> None:
     try:
         write_atomically(file, text)
     except OSError as error:
-        raise VisionkitError(f"{file}: the page cannot be written ({error.strerror or error}).") from error
+        raise cannot_write(file, error) from error
 
 
 def render_page(report: CheckReport) -> str:
@@ -137,7 +137,7 @@ def thumbnail(file: Path) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(file) as image:
+            with opened(file) as image:
                 image.draft("RGB", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
                 small = image.convert("RGB")
         small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))

@@ -42,9 +42,13 @@ def _points(target: Any) -> np.ndarray | None:
     """The points as an array (points, 2); None where they are none."""
     try:
         points = np.asarray(target, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return points if points.ndim == 2 and points.shape[0] and points.shape[1] == 2 else None
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if abs(value) < 1e9 else f"{value:g}"
 
 
 def _faults(facts: ImageFacts, points: np.ndarray | None, usual: int, name: str) -> Iterator[Problem]:
@@ -63,7 +67,7 @@ def _faults(facts: ImageFacts, points: np.ndarray | None, usual: int, name: str)
     elif facts.fault is None:
         for x, y in points[((points < 0) | (points > (facts.width, facts.height))).any(axis=1)]:
             text = (
-                f"the point at {x:.0f}, {y:.0f} is outside of the image, which is {facts.width}x"
+                f"the point at {_short(x)}, {_short(y)} is outside of the image, which is {facts.width}x"
                 f"{facts.height} pixels; no training can reach it. Correct it, or leave the image out."
             )
             yield problem("point outside", text)

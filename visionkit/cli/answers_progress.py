@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from visionkit.progress import Progress, Silence
+from visionkit.visible import visible_lines
 
 
 @contextmanager
@@ -27,4 +28,4 @@ class _Notes(Silence):
 
     def note(self, text: str) -> None:
         """Print it."""
-        typer.echo(text, err=True)
+        typer.echo(visible_lines(text), err=True)

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from visionkit.cli.common_options import BatchOption, DeviceOption, SettingsOption
 from visionkit.errors import UsageError
+from visionkit.visible import visible
 
 if TYPE_CHECKING:
     from visionkit.evaluation.bootstrap import Figure
@@ -220,7 +221,7 @@ def print_evaluation(evaluation: Evaluation, folder: Path | None) -> None:
     if said.synthetic or part.dataset.synthetic:
         typer.echo("SYNTHETIC sample data, drawn by visionkit: the results say nothing about real images.")
     height, width = said.input_size
-    typer.echo(f"evaluated  {part.name}: {len(part.places):,} images of {part.dataset.path}")
+    typer.echo(visible(f"evaluated  {part.name}: {len(part.places):,} images of {part.dataset.path}"))
     typer.echo(f"network    {said.network.arch}, images of {width}x{height} px{_decides(evaluation)}")
     with_tta = evaluation.tta_scores.figures if evaluation.tta_scores is not None else {}
     heads = [f"with {evaluation.tta}", "95 % interval"] if with_tta else []

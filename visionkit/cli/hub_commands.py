@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visionkit.cli.common_options import SettingsOption
-from visionkit.errors import UsageError, VisionkitError, listing
+from visionkit.disk_faults import cannot_write
+from visionkit.errors import UsageError, listing
 
 if TYPE_CHECKING:
     from visionkit.inference.predictor import Predictor
@@ -142,7 +143,7 @@ def _facts(model: Predictor) -> list[tuple[str, str]]:
     height, width = said.input_size
     weights = quantity(said.weights.bytes, "bytes")
     facts = [
-        ("model", f"{said.recipe}: {said.task}, {visible(said.dataset)}"),
+        ("model", f"{visible(said.recipe)}: {said.task}, {visible(said.dataset)}"),
         ("network", f"{said.network.arch} ({said.network.library}), {height} x {width} pixels, {weights}"),
         ("names", f"{len(said.vocab):,}: {listing([visible(name) for name in said.vocab], 8)}"),
     ]
@@ -168,5 +169,5 @@ def _copied(folder: Path, out: Path) -> Path:
         beside.rename(out)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
-        raise VisionkitError(f"--out {out}: cannot be written ({error.strerror or error}).") from error
+        raise cannot_write(f"--out {out}", error) from error
     return out

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from visionkit.cli.console import SafeConsole
 from visionkit.progress import Advance, PlainProgress, Progress, Unit, amount, quantity
 from visionkit.training.progress import EpochResult, PlainReporter, Reporter
 from visionkit.training.stages import Stage
+from visionkit.visible import visible
 
 
 class BarProgress:
@@ -28,7 +29,7 @@ class BarProgress:
 
     @contextmanager
     def track(self, label: str, total: int | None, unit: Unit) -> Iterator[Advance]:
-        task = self.progress.add_task(label, total=total, text="")
+        task = self.progress.add_task(visible(label), total=total, text="")
         done, started = 0, time.monotonic()
 
         def advance(count: int) -> None:
@@ -74,7 +75,7 @@ class BarReporter(BarProgress):
 @contextmanager
 def terminal_reporter() -> Iterator[Reporter]:
     """Bars where standard output is a terminal, else one plain line an epoch."""
-    console = Console(emoji=False)
+    console = SafeConsole(emoji=False)
     if not console.is_terminal:
         yield PlainReporter()
         return
@@ -85,7 +86,7 @@ def terminal_reporter() -> Iterator[Reporter]:
 @contextmanager
 def terminal_progress(stderr: bool = False) -> Iterator[Progress]:
     """Bars where standard output (or standard error) is a terminal, else a plain line now and then."""
-    console = Console(stderr=stderr, emoji=False)
+    console = SafeConsole(stderr=stderr, emoji=False)
     if not console.is_terminal:
         yield PlainProgress(sys.stderr if stderr else sys.stdout)
         return
@@ -93,7 +94,7 @@ def terminal_progress(stderr: bool = False) -> Iterator[Progress]:
         yield BarProgress(progress)
 
 
-def _bars(console: Console) -> Bars:
+def _bars(console: SafeConsole) -> Bars:
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -107,5 +108,5 @@ def _bars(console: Console) -> Bars:
 
 def wait_message(text: str) -> AbstractContextManager[Any]:
     """A spinner while something slow happens, on a terminal only."""
-    console = Console(emoji=False)
+    console = SafeConsole(emoji=False)
     return console.status(text) if console.is_terminal else nullcontext()

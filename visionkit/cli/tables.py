@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from visionkit.cli.console import SafeConsole
 from visionkit.progress import quantity
 from visionkit.registry import get_recipe, recipe_names
 from visionkit.runs import Run, runs_in
 from visionkit.sources.catalogue import entries
-from visionkit.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,22 +50,23 @@ def print_runs(root: Path) -> None:
     """One row a run, grouped by recipe, the best of each first; runs without a figure come last."""
     runs = list(runs_in(root))
     if not runs:
-        Console(emoji=False).print(
+        SafeConsole(emoji=False).print(
             f"There is no run in {escape(str(root))} yet. Train one: visionkit pets --sample"
         )
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("run", "status", "headline", "sizes", "network", "data"):
         table.add_column(name, overflow="fold", no_wrap=name in ("run", "headline", "status"))
-    for run in sorted(runs, key=lambda run: (run.info["recipe"], bool(run.info["synthetic"]), _rank(run))):
-        figure = headline(run)
+    for run in sorted(runs, key=_place):
+        figure, info = headline(run), run.info
+        data = Path(info.get("data", {}).get("path", "")).name
         table.add_row(
             escape(run.name),
-            run.status,
-            f"{run.info['headline']} {figure:.4f}" if figure >= 0 else "",
-            " ".join(dict.fromkeys(str(stage["size"]) for stage in run.info["stages"])),
-            escape(str(run.info["settings"]["arch"])),
-            "synthetic" if run.info["synthetic"] else escape(Path(run.info["data"]["path"]).name),
+            escape(run.status),
+            escape(f"{info['headline']} {figure:.4f}") if figure >= 0 else "",
+            escape(" ".join(dict.fromkeys(str(stage.get("size", "")) for stage in info.get("stages", [])))),
+            escape(str(info.get("settings", {}).get("arch", ""))),
+            "synthetic" if info.get("synthetic") else escape(data),
         )
     wide_console().print(table)
 
@@ -93,7 +93,7 @@ def print_data_sets(root: Path) -> None:
     """One row a data set that was fetched into `root`, or from there into a library's own cache."""
     found = entries(root)
     if not found:
-        Console(emoji=False).print(
+        SafeConsole(emoji=False).print(
             f"There is no data set in {escape(str(root))} yet. Fetch one: visionkit data pets"
         )
         return
@@ -120,7 +120,7 @@ def print_caches(folder: Path, found: Sequence[Entry], limit: int, free: int) ->
     console = wide_console()
     room = f"limit {quantity(limit, 'bytes')}, {quantity(free, 'bytes')} free on the disk"
     if not found:
-        console.print(f"There is no cache in {visible(folder)} ({room}).", markup=False, highlight=False)
+        console.print(f"There is no cache in {folder} ({room}).", markup=False, highlight=False)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("key", "recipe", "data", "kind", "size", "images", "space", "last used"):
@@ -135,15 +135,19 @@ def print_caches(folder: Path, found: Sequence[Entry], limit: int, free: int) ->
         images = f"{entry.images:,}" if entry.is_whole else ""
         space, used = quantity(entry.bytes, "bytes"), f"{entry.used:%Y-%m-%d %H:%M}"
         row = (entry.name[:12], entry.recipe, entry.data, entry.kind, entry.size, images, space, used)
-        table.add_row(*(escape(visible(text)) for text in row))
+        table.add_row(*map(escape, row))
     console.print(table)
     taken = quantity(sum(entry.bytes for entry in found), "bytes")
-    console.print(f"{taken} in {visible(folder)}, {room}", markup=False, highlight=False)
+    console.print(f"{taken} in {folder}, {room}", markup=False, highlight=False)
 
 
 def headline(run: Run) -> float:
     """The figure that runs of this task are compared by; -1 where there is none yet."""
-    return run.metrics.get(str(run.info["headline"]), -1.0)
+    return run.metrics.get(run.info.get("headline", ""), -1.0)
+
+
+def _place(run: Run) -> tuple[str, bool, float]:
+    return run.info.get("recipe", ""), bool(run.info.get("synthetic")), _rank(run)
 
 
 def _rank(run: Run) -> float:
@@ -154,12 +158,12 @@ def _rank(run: Run) -> float:
     return figure if run.info.get("headline_lower_is_better") else -figure
 
 
-def wide_console() -> Console:
+def wide_console() -> SafeConsole:
     """A console that breaks lines at the terminal's width, and nowhere where output goes to a file or a
     pipe.
     """
-    console = Console(emoji=False)
-    return console if console.is_terminal else Console(width=240, emoji=False)
+    console = SafeConsole(emoji=False)
+    return console if console.is_terminal else SafeConsole(width=240, emoji=False)
 
 
 def print_check(report: CheckReport) -> None:
@@ -187,7 +191,7 @@ def print_check(report: CheckReport) -> None:
     console.print(table)
 
 
-def _print_shares(report: CheckReport, console: Console) -> None:
+def _print_shares(report: CheckReport, console: SafeConsole) -> None:
     """How many images each class has, or how many pixels each code."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     rows: list[tuple[str, ...]]

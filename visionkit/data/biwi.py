@@ -11,6 +11,7 @@ from visionkit.data.images import image_files
 from visionkit.data.points import Points
 from visionkit.data.problems import refuse
 from visionkit.data.splits import Splits
+from visionkit.data.text_files import FEW_BYTES, read_text
 from visionkit.errors import DataError, UsageError, nearest
 
 CAMERA_FILE = "rgb.cal"
@@ -141,11 +142,9 @@ def _rows(file: Path, count: int, what: str, more: bool = True) -> list[tuple[in
     Where `more` is False there may be no further ones.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = read_text(file, FEW_BYTES).splitlines()
     except FileNotFoundError:
         raise DataError(f"{file}: there is no such file; it holds {what}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as text ({error}).") from error
     filled = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if len(filled) < count:
         raise DataError(f"{file}: ends after line {len(lines)}; {what} is expected, {count} lines.")

@@ -170,14 +170,13 @@ def describe_class_folders(dataset: Dataset) -> str:
 
 def _too_small(dataset: Dataset) -> str:
     """Says so where the images are much smaller than the size of the last stage."""
-    from PIL import Image
+    from visionkit.data.opening import opened
 
-    unreadable = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
     chosen = dataset.images[:: max(1, len(dataset.images) // LOOKED_AT)]
     sides = []
     for image in chosen:
-        with suppress(*unreadable), Image.open(image) as opened:  # a check tells of them by itself
-            sides.append(min(opened.size))
+        with suppress(Exception), opened(image) as picture:  # a check tells of them by itself
+            sides.append(min(picture.size))
     if not sides:
         return ""
     side, size = int(median(sides)), dataset.settings.sizes[-1]

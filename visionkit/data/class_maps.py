@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from visionkit.data.mask_reader import colour_name
+from visionkit.data.masks import MOST_CODES
 from visionkit.data.tables import Table, open_table, shown
-from visionkit.errors import DataError
+from visionkit.errors import DataError, listing
 
 _COLOURS = (("r", "red"), ("g", "green"), ("b", "blue"))
 _NAMES = ("name", "class", "class_name", "label", "category")
@@ -33,7 +35,7 @@ def read_class_map(file: Path) -> ClassMap:
     if places is None:
         raise DataError(
             f"{file}: not a class map; its columns would be name, r, g and b, and they are "
-            f"{', '.join(map(shown, table.columns))}."
+            f"{listing([shown(repr(column)) for column in table.columns], 12)}."
         )
     names: dict[str, int] = {}
     colours: dict[int, int] = {}
@@ -55,8 +57,11 @@ def read_class_map(file: Path) -> ClassMap:
         if colours.setdefault(colour, place) != place:
             other = list(names)[colours[colour]]
             raise DataError(
-                f"{file}, row {number}: the colour {colour_name(colour)} of {name!r} is also {other!r}'s."
+                f"{file}, row {number}: the colour {colour_name(colour)} of {shown(repr(name))} is also "
+                f"{shown(repr(other))}'s."
             )
+    if len(names) > MOST_CODES:
+        raise DataError(f"{file}: {len(names):,} classes found; masks can tell {MOST_CODES} apart.")
     if len(names) < 2:
         raise DataError(f"{file}: {len(names)} class(es) found; a segmentation needs at least two.")
     return ClassMap(list(names), colours)
@@ -72,13 +77,7 @@ def is_class_map(file: Path) -> bool:
 
 def parse_colour(text: str) -> int | None:
     """The colour that text such as "#80ff00" names, as 0xRRGGBB; None where it names none."""
-    digits = text.removeprefix("#")
-    if len(digits) != 6 or not text.startswith("#"):
-        return None
-    try:
-        return int(digits, 16)
-    except ValueError:
-        return None
+    return int(text[1:], 16) if re.fullmatch("#[0-9a-fA-F]{6}", text) else None
 
 
 def _places(table: Table) -> tuple[int, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -164,9 +165,10 @@ class Dataset:
         return not reason
 
     def _plain_loaders(self, size: int, device: Any = None) -> DataLoaders:
-        """The recipe's DataLoaders as fastai makes them."""
+        """The recipe's DataLoaders as fastai makes them, with random numbers of their own."""
         from fastai.torch_core import default_device
 
+        from visionkit.loading.seeded import seeded_loader
         from visionkit.training.hardware import resolve_workers
         from visionkit.training.sampling import weighted_loading
 
@@ -181,11 +183,20 @@ class Dataset:
             device=device,
             **weighted,
         )
+        dls.loaders = [seeded_loader(loader) for loader in dls.loaders]
         dls.settings, dls.recipe, dls.origin = settings, self.recipe, self
         return dls
 
     def fingerprint(self) -> str:
-        """A short hash over names, sizes in bytes, and targets: tells whether two data sets are the same."""
+        """A short hash over names, sizes in bytes, and targets: tells whether two data sets are the same.
+
+        The sizes are those when it was first asked for: a training that has its images in the cache may go on
+        without their files.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = sha256()
         for image, target in sorted(zip(self.images, self.targets), key=lambda pair: str(pair[0])):
             label = Path(target).name if self.recipe.task == "segmentation" else target

@@ -14,7 +14,7 @@ from visionkit.data.images import skipped_names
 from visionkit.data.lookup import ImageLookup, refuse_orphans
 from visionkit.data.problems import refuse
 from visionkit.data.tables import Table, headerless_table, shown
-from visionkit.errors import DataError, nearest
+from visionkit.errors import DataError, listing, nearest
 from visionkit.settings import ClassifierSettings, setting
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class _Reader:
         if not self._kept:
             message = f"all rows for {self.place} are refused or to be skipped."
             if self.place not in named:
-                message = f"no row for {self.place}, only rows for {', '.join(sorted(named))}."
+                message = f"no row for {self.place}, only rows for {listing(sorted(map(shown, named)), 12)}."
             refuse("no rows", f"{self.table.file}: {message}")
         return self._kept
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image
+from visionkit.data.opening import opened
 
 
 def frame_size(images: Iterable[Path], height: int) -> tuple[int, int]:
@@ -14,8 +14,8 @@ def frame_size(images: Iterable[Path], height: int) -> tuple[int, int]:
     """
     for path in images:
         try:
-            with Image.open(path) as opened:
-                return height, max(1, round(height * opened.width / opened.height))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            with opened(path) as image:
+                return height, max(1, round(height * image.width / image.height))
+        except Exception:  # Pillow raises nearly anything on hostile content
             continue
     return height, height

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from visionkit.data.delimiters import character, delimiter_name, find_delimiter
+from visionkit.data.delimiters import DELIMITERS, character, delimiter_name, find_delimiter
 from visionkit.data.images import IMAGE_ENDINGS, scan_folder
 from visionkit.data.lookup import ImageLookup
 from visionkit.data.problems import gathering
@@ -32,7 +33,11 @@ PARTS = {
 FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 HEAD = 5_000
 """So many rows tell what the columns are."""
+MOST_VALUES = 5_000_000
+"""In these rows together."""
 NAMES_TRIED = 30
+MOST_TRIED = 600_000
+"""Names of all columns together that are looked for in all folders."""
 MOST_FOLDERS = 200
 ENOUGH_ROWS = 5
 """In so many rows a label has to be there twice: who learns from one image cannot be validated."""
@@ -81,16 +86,17 @@ def find_columns(root: Path, settings: TableSettings) -> Columns:
         DataError: what a column is cannot be told; the message says what to give.
     """
     file = _table_file(root, settings.csv)
-    table = open_table(file, (), character(settings.separator) or None)
+    table = open_table(file, (), _separator(settings))
     if any(Path(column).suffix.lower() in IMAGE_ENDINGS for column in table.columns):
         numbers = [str(number + 1) for number in range(len(table.columns))]
         table = replace(table, columns=numbers, header=table.header - 1)
-    rows = [values for _, values in islice(table.rows(), HEAD) if len(values) == len(table.columns)]
+    head = max(ENOUGH_ROWS, min(HEAD, MOST_VALUES // len(table.columns)))
+    rows = [values for _, values in islice(table.rows(), head) if len(values) == len(table.columns)]
     if not rows:
         raise DataError(f"{file}: there are no rows below the header.")
-    twice = sorted({column for column in table.columns if column and table.columns.count(column) > 1})
+    twice = sorted(column for column, count in Counter(table.columns).items() if column and count > 1)
     if twice:
-        raise DataError(f"{file}: there are several columns {twice[0]!r}. Keep one of them.")
+        raise DataError(f"{file}: there are several columns {shown(repr(twice[0]))}. Keep one of them.")
     given = [settings.image_column, *settings.label_column, settings.valid_column]
     for option, column in zip(
         ("--image-column", *["--label-column"] * len(settings.label_column), "--valid-column"), given
@@ -133,6 +139,17 @@ def describe_columns(columns: Columns, root: Path) -> str:
     return "; ".join(words)
 
 
+def _separator(settings: TableSettings) -> str | None:
+    """The character that was given; None where it is to be found."""
+    separator = character(settings.separator)
+    if len(separator) > 1 or separator in ("\r", "\n", '"', "\0"):
+        raise UsageError(
+            f"--separator {shown(settings.separator)}: give one character that is no quote or line end, or "
+            f"{', '.join(DELIMITERS)}."
+        )
+    return separator or None
+
+
 def _table_file(root: Path, named: Path | None) -> Path:
     if named is not None:
         for file in (root / named.expanduser(), named.expanduser()):
@@ -158,7 +175,8 @@ def _images(
     if settings.folder and not folders[0].is_dir():
         raise UsageError(f"--folder {settings.folder}: there is no such folder in {root}.")
     columns = [settings.image_column] if settings.image_column else list(values)
-    names = {column: list(dict.fromkeys(filter(None, values[column])))[:NAMES_TRIED] for column in columns}
+    attempts = max(1, min(NAMES_TRIED, MOST_TRIED // (len(columns) * len(folders))))
+    names = {column: list(dict.fromkeys(filter(None, values[column])))[:attempts] for column in columns}
     counts: dict[tuple[Path, str], int] = {}
     for folder in folders:
         with gathering():  # what is wrong with the folder's files is told when they are read

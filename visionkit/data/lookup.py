@@ -12,6 +12,9 @@ from visionkit.data.problems import refuse
 from visionkit.data.tables import shown
 from visionkit.errors import DataError, listing
 
+LONGEST_NAME = 4096
+"""Of a path, on Linux."""
+
 
 class ImageLookup:
     """The images of a folder, found by the names that tables give them.
@@ -61,6 +64,8 @@ class ImageLookup:
         if name in self.names:
             return [name]
         found = [name + ending for ending in self._endings if name + ending in self.names]
+        if len(name) > LONGEST_NAME:  # putting accents in order takes the square of the length
+            return found
         found = found or self._other_case(name)
         if found or not name.strip() or leads_outside(name):
             return found

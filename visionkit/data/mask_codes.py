@@ -10,12 +10,11 @@ from os import cpu_count
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-
 from visionkit.data.class_maps import is_class_map, parse_colour, read_class_map
 from visionkit.data.mask_reader import JPEG_ENDINGS, MaskReader, colour_name
 from visionkit.data.masks import read_codes, read_pixels, void_index
+from visionkit.data.opening import opened
+from visionkit.data.strips import distinct
 from visionkit.errors import DataError, UsageError, listing, nearest
 
 VOID = "Void"
@@ -99,9 +98,9 @@ def look(mask: Path) -> MaskLook:
 @lru_cache(maxsize=2**16)
 def _look(mask: Path, modified: int, size: int) -> MaskLook:
     pixels, coloured = read_pixels(mask, palette_colours=False)
-    with Image.open(mask) as image:
+    with opened(mask) as image:
         kind = "colour" if coloured else "palette" if image.mode == "P" else "grey"
-    return MaskLook(kind, frozenset(np.unique(pixels)[: MOST_FOUND + 1].tolist()))
+    return MaskLook(kind, frozenset(distinct(pixels, MOST_FOUND)[: MOST_FOUND + 1]))
 
 
 def _looks(masks: Iterable[Path]) -> list[MaskLook]:
@@ -173,7 +172,7 @@ def _too_many(place: Path, what: str) -> DataError:
 def _in_colour(mask: Path, seen: MaskLook) -> MaskLook:
     if seen.kind != "grey":
         return seen
-    with Image.open(mask) as image:
+    with opened(mask) as image:
         stored_in_colour = image.mode in ("RGB", "RGBA")
     if not stored_in_colour:
         return seen
@@ -184,7 +183,7 @@ def _ignoring(meaning: Meaning, entry: str) -> Meaning:
     """`meaning` with the code that `entry` names left out: its pixels become Void."""
     names = meaning.names
     code = next((at for at, name in enumerate(names) if name.casefold() == entry.casefold()), None)
-    value = int(entry) if entry.isdecimal() and int(entry) < 256 else None
+    value = int(entry) if len(entry) < 20 and entry.isdecimal() and int(entry) < 256 else None
     colour = parse_colour(entry)
     if code is None and value is not None and meaning.colours is None:
         code = meaning.values.get(value)

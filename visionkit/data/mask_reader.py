@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from visionkit.data.masks import read_pixels
+from visionkit.data.strips import distinct, row_slices
 from visionkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 JPEG_ENDINGS = (".jpg", ".jpeg")
 _GREY = 0x010101
+MOST_STRANGE = 1 << 16
+"""So many values or colours without a meaning are counted."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,26 @@ class MaskReader:
                 f"{path}: the mask is a picture in colour, and {self.source} tells what values mean, not "
                 "colours. Name a CSV file with the columns name, r, g and b with --codes."
             )
-        if self.colours is not None and not coloured:
-            greys = (np.unique(pixels).astype(int) * _GREY).tolist()
-            if all(grey in self.colours for grey in greys):
-                pixels, coloured = pixels.astype(np.int32) * _GREY, True
+        greys = self.colours is not None and not coloured
+        if greys and all(value * _GREY in (self.colours or {}) for value in distinct(pixels)):
+            pixels, coloured = pixels.astype(np.int32) * _GREY, True
         table = self.colours if coloured and self.colours is not None else self.values
         keys = np.asarray(sorted(table), dtype=np.int32)
         codes = np.asarray([table[int(key)] for key in keys], dtype=np.uint8)
-        places = np.minimum(np.searchsorted(keys, pixels), max(0, len(keys) - 1))
-        unknown = pixels[keys[places] != pixels] if table else pixels
-        if unknown.size:
-            raise DataError(self._unknown(path, unknown, coloured))
-        return codes[places]
+        made = np.empty(pixels.shape, dtype=np.uint8)
+        strange: Counter[int] = Counter()
+        for rows in row_slices(*pixels.shape):
+            part = pixels[rows]
+            places = np.minimum(np.searchsorted(keys, part), max(0, len(keys) - 1))
+            unknown = part[keys[places] != part] if table else part
+            if unknown.size and len(strange) < MOST_STRANGE:
+                found, counts = np.unique(unknown, return_counts=True)
+                strange.update(dict(zip(found.tolist(), counts.tolist())))
+            elif not strange:
+                made[rows] = codes[places]
+        if strange:
+            raise DataError(self._unknown(path, strange, coloured))
+        return made
 
     @property
     def key(self) -> str:
@@ -76,16 +88,15 @@ class MaskReader:
         told = json.dumps([sorted(self.values.items()), sorted((self.colours or {}).items())])
         return sha256(told.encode()).hexdigest()[:16]
 
-    def _unknown(self, path: Path, pixels: np.ndarray, coloured: bool) -> str:
-        found, counts = np.unique(pixels, return_counts=True)
-        most = int(counts.argmax())
+    def _unknown(self, path: Path, strange: Counter[int], coloured: bool) -> str:
+        [(most, count)] = strange.most_common(1)
         kind = "colour" if coloured else "value"
-        name = colour_name(int(found[most])) if coloured else str(found[most])
-        more = f" (and {len(found) - 1:,} more {kind}s)" if len(found) > 1 else ""
+        name = colour_name(most) if coloured else str(most)
+        more = f" (and {len(strange) - 1:,} more {kind}s)" if len(strange) > 1 else ""
         advice = f"Add it there, correct the mask, or leave its pixels out with --ignore {name}."
         if path.suffix.lower() in JPEG_ENDINGS:
             advice = "JPEG changes pixels: save masks as PNG."
-        return f"{path}: the {kind} {name} ({counts[most]:,} pixels) is not in {self.source}{more}. {advice}"
+        return f"{path}: the {kind} {name} ({count:,} pixels) is not in {self.source}{more}. {advice}"
 
 
 def colour_name(colour: int) -> str:

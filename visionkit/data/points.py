@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from visionkit.data.opening import opened, reason
 from visionkit.errors import VisionkitError
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ def image_sizes(images: Iterable[Path]) -> list[tuple[int, int]]:
     sizes = []
     for path in images:
         try:
-            with Image.open(path) as opened:
-                sizes.append(opened.size)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise VisionkitError(f"{path}: the image does not open ({error}).") from error
+            with opened(path) as image:
+                sizes.append(image.size)
+        except Exception as error:  # Pillow raises nearly anything on hostile content
+            raise VisionkitError(f"{path}: the image does not open ({reason(error)}).") from error
     return sizes
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from visionkit.data.tables import open_table
-from visionkit.errors import DataError
+from visionkit.data.tables import open_table, shown
+from visionkit.errors import DataError, listing
 
 
 class Rows(NamedTuple):
@@ -39,8 +39,8 @@ def sample_rows(file: Path, header: Sequence[str], images: dict[str, Path], reme
     table = open_table(file, tuple(header))
     if table.columns != list(header):
         raise DataError(
-            f"{file}: has the columns {', '.join(table.columns)}, and the answers are {', '.join(header)}. "
-            "Put the competition's own file there, or move this one away."
+            f"{file}: has the columns {listing(list(map(shown, table.columns)))}, and the answers are "
+            f"{', '.join(header)}. Put the competition's own file there, or move this one away."
         )
     names: list[str] = []
     seen: dict[str, int] = {}
@@ -48,7 +48,7 @@ def sample_rows(file: Path, header: Sequence[str], images: dict[str, Path], reme
     for number, values in table.rows():
         name = values[0].strip()
         if name in seen:
-            raise DataError(f"{file}, row {number}: {name!r} is already in row {seen[name]}.")
+            raise DataError(f"{file}, row {number}: {shown(repr(name))} is already in row {seen[name]}.")
         seen[name] = number
         names.append(name)
         if name not in images:
@@ -58,7 +58,9 @@ def sample_rows(file: Path, header: Sequence[str], images: dict[str, Path], reme
     if lacking:
         number, name = lacking[0]
         more = f", nor for {len(lacking) - 1:,} more of its {len(names):,} rows" if len(lacking) > 1 else ""
-        raise DataError(f"{file}, row {number}: there is no test image for {name!r}{more}. {remedy}")
+        raise DataError(
+            f"{file}, row {number}: there is no test image for {shown(repr(name))}{more}. {remedy}"
+        )
     left_out = [image for name, image in images.items() if name not in seen]
     return Rows(names, [images[name] for name in names], left_out)
 

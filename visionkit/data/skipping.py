@@ -7,7 +7,9 @@ from pathlib import Path
 
 from visionkit.atomic import write_atomically
 from visionkit.data.splits import relative_name
-from visionkit.errors import DataError, UsageError, VisionkitError
+from visionkit.data.text_files import read_text
+from visionkit.disk_faults import cannot_write
+from visionkit.errors import DataError, UsageError
 
 SKIP_FILE = "skip.txt"
 
@@ -22,13 +24,14 @@ def read_skip_list(file: Path, folder: Path) -> frozenset[Path]:
         DataError: it is not text in UTF-8.
     """
     file = file.expanduser()
+    missing = UsageError(f"--skip {file}: there is no such file. visionkit check --exclude writes one.")
     if not file.is_file():
-        raise UsageError(f"--skip {file}: there is no such file. visionkit check --exclude writes one.")
+        raise missing
     try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: names may hold odd breaks
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{file}: not a text file in UTF-8 ({error}).") from error
-    return frozenset(folder / line.rstrip("\r") for line in lines if line.strip())
+        lines = read_text(file).split("\n")  # not splitlines: names may hold odd breaks
+    except FileNotFoundError:
+        raise missing from None
+    return frozenset(folder / line for line in lines if line.strip())
 
 
 def write_skip_list(file: Path, files: Iterable[Path], folder: Path) -> None:
@@ -45,4 +48,4 @@ def write_skip_list(file: Path, files: Iterable[Path], folder: Path) -> None:
     try:
         write_atomically(file, "".join(f"{name}\n" for name in names))
     except OSError as error:
-        raise VisionkitError(f"{file}: cannot be written ({error}).") from error
+        raise cannot_write(file, error) from error

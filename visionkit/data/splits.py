@@ -9,6 +9,8 @@ from pathlib import Path
 
 from visionkit.atomic import write_atomically
 from visionkit.data.problems import refuse, skipped_files
+from visionkit.data.tables import shown
+from visionkit.data.text_files import read_text
 from visionkit.errors import DataError, listing
 
 Splits = tuple[list[int], list[int]]
@@ -32,7 +34,8 @@ def validation_list(path: Path) -> Callable[[Sequence[Path]], Splits]:
         if unknown:
             refuse(
                 "unknown in split",
-                f"{path}: {len(unknown)} of its {len(names)} names are of no image: {listing(unknown)}. "
+                f"{path}: {len(unknown)} of its {len(names)} names are of no image: "
+                f"{listing(list(map(shown, unknown)))}. "
                 "Correct the list or add the images.",
             )
         train = [index for index, image in enumerate(images) if image.name not in names]
@@ -60,7 +63,7 @@ def listed_split(file: Path, images: Sequence[Path], folder: Path) -> Splits:
         found = [by_path[line]] if line in by_path else by_name.get(line, [])
         if len(found) > 1:
             meant = listing([relative_name(images[index], folder) for index in found])
-            raise DataError(f"{file}: {line} may mean any of {meant}. Write the path from {folder}.")
+            raise DataError(f"{file}: {shown(line)} may mean any of {meant}. Write the path from {folder}.")
         if not found:
             unknown.append(line)
         valid.update(found)
@@ -112,9 +115,9 @@ def read_lines(file: Path, purpose: str) -> list[str]:
     if not file.is_file():
         raise DataError(f"{file}: there is no such file; {purpose}.")
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{file}: not a text file in UTF-8 ({error}).") from error
+        lines = read_text(file).splitlines()
+    except FileNotFoundError:
+        raise DataError(f"{file}: there is no such file; {purpose}.") from None
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -134,12 +137,13 @@ def _recorded_split(file: Path, images: Sequence[Path], folder: Path) -> Splits:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != 2 or row[1] not in PARTS:
             raise DataError(
-                f"{file}, row {number}: an image and train, valid or none are expected, not {row}."
+                f"{file}, row {number}: an image and train, valid or none are expected, not "
+                f"{shown(str(row))}."
             )
         if row[0] not in by_path:
             unknown.append(row[0])
         elif by_path[row[0]] == -1:
-            raise DataError(f"{file}, row {number}: {row[0]} is there twice.")
+            raise DataError(f"{file}, row {number}: {shown(row[0])} is there twice.")
         else:
             parts[row[1]].append(by_path[row[0]])
             by_path[row[0]] = -1
@@ -188,6 +192,6 @@ def _refuse_unknown(file: Path, names: list[str], folder: Path) -> None:
     unknown = [name for name in names if folder / name not in skipped and name not in skipped_names]
     if unknown:
         raise DataError(
-            f"{file}: {len(unknown):,} of its names are of no image in {folder}: {listing(unknown)}. Correct "
-            "the list or add the images."
+            f"{file}: {len(unknown):,} of its names are of no image in {folder}: "
+            f"{listing(list(map(shown, unknown)))}. Correct the list or add the images."
         )

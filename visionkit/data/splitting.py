@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from visionkit.data.patience import at_most
 from visionkit.data.splits import (
     SPLIT_FILE,
     Splits,
@@ -20,6 +21,9 @@ from visionkit.data.splits import (
 )
 from visionkit.errors import DataError, UsageError
 from visionkit.settings import TrainSettings
+
+PATIENCE = 5.0
+"""Seconds that one path is searched by a regular expression."""
 
 
 def split_images(
@@ -88,14 +92,20 @@ def _groups(pattern: str, images: Sequence[Path], folder: Path) -> np.ndarray:
     """Group numbers of n images: what `pattern`, or its first group in parentheses, finds in their paths."""
     try:
         expression = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"--group-by {pattern}: not a regular expression ({error}).") from None
     names = []
-    for image in images:
-        found = expression.search(relative_name(image, folder))
-        if found is None or found[min(1, expression.groups)] is None:
-            raise DataError(f"{image}: --group-by {pattern} finds nothing in its path. Widen the expression.")
-        names.append(found[min(1, expression.groups)])
+    try:
+        for image in images:
+            with at_most(PATIENCE):
+                found = expression.search(relative_name(image, folder))
+            if found is None or found[min(1, expression.groups)] is None:
+                message = f"{image}: --group-by {pattern} finds nothing in its path. Widen the expression."
+                raise DataError(message)
+            names.append(found[min(1, expression.groups)])
+    except TimeoutError:
+        message = f"--group-by {pattern}: searching {image} takes too long. Write it without nested repeats."
+        raise UsageError(message) from None
     groups = np.unique(np.asarray(names), return_inverse=True)[1]
     if groups.max() == 0:
         raise DataError(f"{folder}: --group-by {pattern} puts all images into one group, {names[0]!r}.")

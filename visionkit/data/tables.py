@@ -26,6 +26,7 @@ _BYTE_ORDER_MARKS = (  # UTF-32's before UTF-16's, which begins in the same way
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LONGEST_LINE = 2**24  # characters; a large file without line ends must not fill the memory
+MOST_COLUMNS = 10_000
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"])"?\s*', re.IGNORECASE)  # Excel's first line, "sep=;"
 
 
@@ -92,6 +93,13 @@ def open_table(file: Path, columns: tuple[str, ...], separator: str | None = Non
         if header is None:
             raise DataError(f"{file}: not a CSV file (it is empty).")
         number, names = header
+        if len(names) > MOST_COLUMNS:
+            faults.append(
+                _Malformed(
+                    f"{file}, row {number}: {len(names):,} columns; at most {MOST_COLUMNS:,} are read."
+                )
+            )
+            continue
         found.append(Table(file, [name.strip() for name in names], separator, number, encoding))
     if not found:
         raise faults[0]

@@ -39,15 +39,21 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
-def turned_upright(image: Image.Image) -> Image.Image:
+def turned_upright(image: Image.Image, release: bool = False) -> Image.Image:
     """`image` turned or mirrored as its EXIF mark asks, without the mark; the same object where it has none.
 
     Pillow's `exif_transpose` copies every picture, and fails where other EXIF data than the mark are damaged.
+
+    Args:
+        image: the picture as stored.
+        release: close it where it is turned, so that two large ones are not in memory longer than needed.
     """
     mark = orientation(image)
     if mark == 1:
         return image
     turned = image.transpose(TURNS[mark])
+    if release:
+        image.close()
     for holder in _HOLDERS:  # else it would be turned once more by whatever reads it next
         turned.info.pop(holder, None)
     return turned

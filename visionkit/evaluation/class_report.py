@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from visionkit.csv_rows import csv_text
+from visionkit.errors import VisionkitError
 
 if TYPE_CHECKING:
     from visionkit.evaluation.predictions import Predictions
@@ -51,22 +53,24 @@ def class_report(predictions: Predictions) -> list[Row]:
 
 def report_csv(rows: list[Row]) -> str:
     """The rows as CSV with a header; figures have four digits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("class", *Row._fields[1:]))
-    for row in rows:
-        writer.writerow((row.name, *(f"{figure:.4f}" for figure in row[1:4]), row.support))
-    return text.getvalue()
+    figures = [(row.name, *(f"{figure:.4f}" for figure in row[1:4]), row.support) for row in rows]
+    return csv_text([("class", *Row._fields[1:]), *figures])
 
 
 def read_report(run: Path) -> list[Row]:
-    """The rows that the run in the folder `run` has; none where it has no such table."""
+    """The rows that the run in the folder `run` has; none where it has no such table.
+
+    Raises:
+        VisionkitError: it is damaged.
+    """
     file = run / REPORT_FILE
     if not file.is_file():
         return []
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.reader(lines))[1:]
-    return [
-        Row(name, float(precision), float(recall), float(f1), int(support))
-        for name, precision, recall, f1, support in rows
-    ]
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return [
+                Row(name, float(precision), float(recall), float(f1), int(support))
+                for name, precision, recall, f1, support in list(csv.reader(lines))[1:]
+            ]
+    except (ValueError, csv.Error) as error:
+        raise VisionkitError(f"{file}: damaged: it is not as visionkit wrote it ({error}).") from error

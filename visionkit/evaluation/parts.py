@@ -81,12 +81,12 @@ def labelled_part(run: Run, on: PartName | None, data: Path | None, store: Store
 def _other_folder(run: Run, folder: Path, store: Store) -> Part:
     from visionkit.checks.training import check_files
     from visionkit.data.dataset import Dataset, find_labelled
-    from visionkit.registry import get_recipe
+    from visionkit.recorded_recipe import recorded_recipe, recorded_settings
 
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: there is no such folder.")
-    recipe = get_recipe(run.info.get("recipe_file") or run.info["recipe"])
-    settings = recipe.settings.model_validate(run.info["settings"])
+    recipe = recorded_recipe(run)
+    settings = recorded_settings(run, recipe)
     whole = {"subset": None} if "subset" in recipe.settings.model_fields else {}
     settings = settings.replaced(**_EVERYTHING, **whole)
     recipe = recipe.at(folder, settings)

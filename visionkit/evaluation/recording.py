@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionkit.atomic import write_atomically
+from visionkit.csv_rows import csv_text
+from visionkit.disk_faults import cannot_write
 from visionkit.errors import VisionkitError
 from visionkit.evaluation.bootstrap import DRAWS, LEVEL, SEED
 from visionkit.runs import Run
@@ -50,7 +50,7 @@ def save_evaluation(run: Run, evaluation: Evaluation, predictor: Predictor) -> P
             folder = _renamed(made, evaluation.part.name)
         _note_in_run(run, folder.name, evaluation)
     except OSError as error:
-        raise VisionkitError(f"{run.path}: cannot be written to ({error.strerror or error}).") from error
+        raise cannot_write(error.filename or run.path, error) from error
     return folder
 
 
@@ -106,11 +106,11 @@ def _prepared(run: Run, evaluation: Evaluation) -> Iterator[Path]:
         figures = evaluation_json(run, evaluation, stored=True)
         write_atomically(made / METRICS_FILE, json.dumps(figures, indent=2) + "\n")
         rows = list(evaluation.scores.table.rows())
-        write_atomically(made / CLASS_FILE, _csv([list(rows[0]), *(list(row.values()) for row in rows)]))
+        write_atomically(made / CLASS_FILE, csv_text([list(rows[0]), *(list(row.values()) for row in rows)]))
         if evaluation.confusion is not None:
             names = evaluation.description.vocab
             table = [[name, *counts.tolist()] for name, counts in zip(names, evaluation.confusion)]
-            write_atomically(made / CONFUSION_FILE, _csv([["truth", *names], *table]))
+            write_atomically(made / CONFUSION_FILE, csv_text([["truth", *names], *table]))
         for name, figure in evaluation_plots(run.info["recipe"], evaluation).items():
             save_figure(figure, made / f"{name}.png", figures["synthetic"])
         yield made
@@ -149,9 +149,3 @@ def _note_in_run(run: Run, name: str, evaluation: Evaluation) -> None:
         entry["bundle"] = evaluation.changes
     current.update(evaluations={**current.info.get("evaluations", {}), name: entry})
     run.info.update(current.info)
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from visionkit.errors import UsageError, VisionkitError
+from visionkit.atomic import atomic_file
+from visionkit.csv_rows import csv_row
+from visionkit.disk_faults import cannot_write
+from visionkit.errors import UsageError
 from visionkit.inference.imagenet import Answer
 from visionkit.visible import visible
 
@@ -82,12 +85,13 @@ class CsvWriter:
     """One row for each class of each image."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.rows = csv.writer(stream, lineterminator="\n")
-        self.rows.writerow(["image", "rank", "class", "label", "probability"])
+        self.stream = stream
+        stream.write(csv_row(["image", "rank", "class", "label", "probability"]))
 
     def add(self, answer: Answer) -> None:
         for rank, guess in enumerate(answer.top, start=1):
-            self.rows.writerow([answer.image, rank, guess.number, guess.label, f"{guess.probability:.6f}"])
+            row = [answer.image, rank, guess.number, guess.label, f"{guess.probability:.6f}"]
+            self.stream.write(csv_row(row))
 
     def close(self) -> None:
         """Nothing stands behind the last row."""
@@ -123,15 +127,10 @@ def answers_file(file: Path) -> Iterator[AnswerWriter]:
         VisionkitError: it cannot be written.
     """
     check_target(file)
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        with atomic_file(file) as content:
+            stream = TextIOWrapper(content, encoding="utf-8", errors="backslashreplace", newline="")
             yield _WRITERS[file.suffix.lower()](stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(file)
+            stream.detach()
     except OSError as error:
-        raise VisionkitError(f"{file}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        raise cannot_write(file, error) from error

@@ -6,17 +6,16 @@ There is no pickle in it. `visionkit.load` reads it; what this version writes, l
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from visionkit.atomic import write_atomically
+from visionkit.atomic import atomic_file, write_atomically
 from visionkit.errors import VisionkitError
 from visionkit.inference.bundle_files import DESCRIPTION_FILE, WEIGHTS_FILE
 from visionkit.inference.description import Description, Steps, Weights
@@ -81,13 +80,9 @@ def write_bundle(
 
 def write_weights(folder: Path, state: dict[str, Tensor]) -> Weights:
     """Write the file with the weights; returns what the description says of it."""
-    path = folder / WEIGHTS_FILE
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    save_file({name: value.contiguous() for name, value in state.items()}, beside)
-    with beside.open("rb+") as file:
-        content = file.read()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    content = save({name: value.contiguous() for name, value in state.items()})
+    with atomic_file(folder / WEIGHTS_FILE) as file:
+        file.write(content)
     return Weights(sha256=sha256(content).hexdigest(), bytes=len(content))
 
 

@@ -18,7 +18,7 @@ from visionkit.models.architectures import OWN
 from visionkit.models.build import Network, network_shapes, network_with
 
 WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
-MAX_DESCRIPTION = 1 << 26
+MAX_DESCRIPTION = 1 << 23
 MAX_HEADER = 100_000_000
 """Bytes that safetensors itself allows for names and shapes."""
 

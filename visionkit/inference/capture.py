@@ -12,7 +12,7 @@ from fastai.data.transforms import IntToFloatTensor, Normalize
 from fastai.data.transforms import ToTensor as FastaiToTensor
 from fastai.learner import Learner
 from fastai.vision import augment
-from fastai.vision.core import AddMaskCodes, PILImageBW, PointScaler, Transform
+from fastai.vision.core import AddMaskCodes, PILImageBW, PointScaler, TensorImageBW, Transform
 from fastai.vision.models.unet import DynamicUnet
 from PIL import Image
 from torch import Tensor
@@ -27,6 +27,7 @@ from visionkit.inference.description import (
     Steps,
     ToTensor,
 )
+from visionkit.loading.loader import CachedLoading
 from visionkit.models.architectures import Architecture
 from visionkit.models.build import ClassifierNetwork, Network, UnetNetwork
 from visionkit.models.heads import describe_head
@@ -85,9 +86,16 @@ def capture_steps(dls: DataLoaders) -> tuple[Steps, list[str]]:
     tensors = [step for step in steps if not isinstance(step, Resize | CentreCrop)]
     if not any(isinstance(step, ToTensor) for step in tensors):
         tensors.insert(0, ToTensor(divisor=1.0))
-    mode = "L" if isinstance(loader.dataset[0][0], PILImageBW) else "RGB"
+    mode = "L" if _in_shades(loader) else "RGB"
     upright = opens_upright(loader.dataset.tls[0].tfms.fs)
     return Steps.model_validate({"mode": mode, "upright": upright, "steps": [*pictures, *tensors]}), unknown
+
+
+def _in_shades(loader: Any) -> bool:
+    """Whether images are opened in shades of grey; where they come from the cache, files are not needed."""
+    if isinstance(loader, CachedLoading):
+        return isinstance(loader.one_batch()[0], TensorImageBW)
+    return isinstance(loader.dataset[0][0], PILImageBW)
 
 
 def _steps_of(transform: Any) -> list[Any] | None:

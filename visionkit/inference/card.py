@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionkit.atomic import write_atomically
-from visionkit.errors import UsageError, VisionkitError
+from visionkit.disk_faults import cannot_write
+from visionkit.errors import UsageError
 from visionkit.inference.bundle_files import read_description
 from visionkit.inference.card_figures import PARTS, Evaluated, class_rows, evaluations_of
 from visionkit.inference.card_text import TASKS, USAGE, limits, markdown, steps
@@ -47,7 +48,7 @@ def write_card(folder: Path, out: Path | None = None, name: str = PLACEHOLDER, f
     try:
         write_atomically(target, f"{text}{_mark(text)}")
     except OSError as error:
-        raise VisionkitError(f"{target}: cannot be written ({error.strerror or error}).") from error
+        raise cannot_write(target, error) from error
     return target
 
 
@@ -208,15 +209,16 @@ def _stale(count: int) -> str:
 
 
 def _licence(info: dict[str, Any]) -> str:
-    """The terms of the recipe's data set; empty where the recipe is gone or does not know them."""
-    from visionkit.registry import get_recipe
+    """The terms of the recipe's data set; empty where the recipe is gone or does not know them.
 
-    if not info:
-        return ""
-    try:
-        return get_recipe(info.get("recipe_file") or info["recipe"]).licence
-    except VisionkitError:
-        return ""
+    A recipe file is read and not executed: a card is written of runs from anywhere.
+    """
+    from visionkit.recorded_recipe import licence_in
+    from visionkit.registry import get_recipe, recipe_names
+
+    if (file := info.get("recipe_file")) is not None:
+        return licence_in(Path(file))
+    return get_recipe(info["recipe"]).licence if info.get("recipe") in recipe_names() else ""
 
 
 def _front_matter(description: Description, evaluations: list[Evaluated]) -> ModelCardData:

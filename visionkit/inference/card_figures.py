@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import math
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import NotRequired, TypedDict
+
 from visionkit.inference.description import Description
+from visionkit.run_files import is_file_name
 
 MOST_CLASSES = 20
 MAX_FILE = 1 << 26
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Metrics(TypedDict):
+    """What a card takes from the metrics.json of an evaluation."""
+
+    images: int
+    figures: dict[str, dict[str, float | None]]
+    per_class: NotRequired[list[dict[str, float | int | str | None]] | None]
+
+
+_METRICS = TypeAdapter(_Metrics)
 PARTS = {"valid": "validation", "test": "test", "train": "training"}
 ORDER = ["test", "validation", "training"]
 
@@ -87,7 +104,7 @@ def evaluations_of(
     stale: set[tuple[str, bool]] = set()
     now = description.model_dump(include={"thresholds", "decision", "temperature"}, mode="json")
     for name in info.get("evaluations") or {}:
-        told = _metrics(folder / "evaluation" / name / "metrics.json")
+        told = _metrics(folder / "evaluation" / name / "metrics.json") if is_file_name(name) else None
         if told is None:
             continue
         own, part = bool(told.get("own_data")), str(told.get("on"))
@@ -100,7 +117,7 @@ def evaluations_of(
             continue
         stale.discard((part, own))
         found[part, own] = Evaluated(
-            part, own, int(told["images"]), _figures(told["figures"]), list(told.get("per_class") or [])
+            part, own, told["images"], _figures(told["figures"]), told.get("per_class") or []
         )
     rank = {(part, True): place for place, part in enumerate(ORDER)}
     ordered = sorted(found.values(), key=lambda each: rank.get((each.part, each.own), len(rank)))
@@ -115,7 +132,9 @@ def class_rows(rows: Sequence[dict[str, Any]]) -> ClassRows | None:
     main = next((name for name in names if f"{name}_low" in rows[0]), None)
     shown, heading = list(rows), f"For each {kind}:"
     if len(rows) > MOST_CLASSES and main is not None:
-        shown = sorted(rows, key=lambda row: (row[main] is None, row[main] or 0.0))[:MOST_CLASSES]
+        figures = [_number(row.get(main)) for row in rows]
+        order = sorted(range(len(rows)), key=lambda place: (math.isnan(figures[place]), figures[place]))
+        shown = [rows[place] for place in order[:MOST_CLASSES]]
         heading = f"The {MOST_CLASSES} of {len(rows):,} with the lowest {main}:"
     return ClassRows(
         heading, [kind, *names], [[_cell(row.get(name)) for name in (kind, *names)] for row in shown]
@@ -130,18 +149,22 @@ def _cell(value: Any) -> str:
 
 def _figures(figures: dict[str, Any]) -> dict[str, tuple[float, float | None, float | None]]:
     return {
-        name: (float(each["value"]), each.get("low"), each.get("high"))
+        name: (each["value"], each.get("low"), each.get("high"))
         for name, each in figures.items()
-        if isinstance(each.get("value"), int | float)
+        if each.get("value") is not None
     }
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _metrics(file: Path) -> dict[str, Any] | None:
     """What an evaluation wrote; None where it is gone or is something else."""
     try:
-        if file.stat().st_size > MAX_FILE:
+        about = file.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FILE:
             return None
-        told = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(_METRICS.validate_json(file.read_bytes(), strict=True))
+    except (OSError, ValueError):  # pydantic's errors are of the latter
         return None
-    return told if isinstance(told, dict) and {"images", "figures"} <= told.keys() else None

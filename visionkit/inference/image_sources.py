@@ -19,6 +19,8 @@ from visionkit.progress import Advance, Silence, Unit, quantity
 
 MOST_BYTES = 100_000_000
 """How large an image from the web may be."""
+MOST_SECONDS = 120.0
+"""How long it may take to arrive."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def fetch_image(url: str, folder: Path) -> Path:
     if not is_web_address(url):
         raise DataError("only addresses that begin with http:// or https:// are fetched")
     try:
-        return download(url, folder / token_hex(8), progress=_Capped())
+        return download(url, folder / token_hex(8), progress=_Capped(), seconds=MOST_SECONDS)
     except DataError:
         raise
     except VisionkitError as error:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from visionkit.atomic import atomic_file
 from visionkit.inference.results import UNSEEN, MaskPrediction, PointPrediction
+from visionkit.visible import visible
 
 OPACITY = 0.5
 NARROWEST = 240
 """Pixels that a legend needs; narrower images stand on white."""
 MOST_NAMES = 40
 """Names that a legend has at most; those with the largest shares."""
+MOST_LETTERS = 60
 _TEXT, _SWATCH, _GAP = 13, 12, 6
 
 
@@ -74,26 +75,19 @@ def save_png(picture: Image.Image, path: Path, level: int = 6) -> None:
         level: of compression, 0 to 9.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}.{path.name[:200]}.part")
-    try:
-        with beside.open("wb") as file:
-            picture.save(file, format="PNG", compress_level=level)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+    with atomic_file(path, sync_folder=False) as file:
+        picture.save(file, format="PNG", compress_level=level)
 
 
 def _with_legend(picture: Image.Image, names: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
     font = ImageFont.load_default(size=_TEXT)
     width = max(picture.width, NARROWEST)
+    names = [(visible(name)[:MOST_LETTERS], color) for name, color in names]
     line = max(_SWATCH, _TEXT) + _GAP
     places: list[tuple[int, int]] = []
     x, y = _GAP, _GAP
     for name, _ in names:
-        needed = _SWATCH + _GAP + round(font.getlength(name[:60])) + 2 * _GAP
+        needed = _SWATCH + _GAP + round(font.getlength(name)) + 2 * _GAP
         if x + needed > width and x > _GAP:
             x, y = _GAP, y + line
         places.append((x, y))
@@ -105,7 +99,7 @@ def _with_legend(picture: Image.Image, names: Sequence[tuple[str, np.ndarray]]) 
         top = picture.height + y
         fill = tuple(color.tolist())
         draw.rectangle((x, top, x + _SWATCH, top + _SWATCH), fill=fill, outline="black")
-        draw.text((x + _SWATCH + _GAP, top - 2), name[:60], fill="black", font=font)
+        draw.text((x + _SWATCH + _GAP, top - 2), name, fill="black", font=font)
     return whole
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from visionkit.checks.facts import PROGRAMS, look
+from visionkit.checks.facts import look
+from visionkit.data.opening import ProgramError, opened, reason
+from visionkit.data.strips import changed_in_strips, image_strips
 from visionkit.data.upright import turned_upright
 from visionkit.errors import DataError
 
@@ -28,7 +29,7 @@ def open_photo(path: Path) -> Image.Image:
     Raises:
         DataError: the file cannot be used; the message is the reason only, without the file's name.
     """
-    return open_picture(path, as_rgb)
+    return open_picture(path, partial(as_rgb, release=True))
 
 
 def open_picture(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
@@ -38,23 +39,24 @@ def open_picture(path: Path, convert: Callable[[Image.Image], Image.Image]) -> I
         DataError: as `open_photo`.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would block for ever
-            raise DataError("this is no regular file")
-        with Image.open(path) as image:
-            if image.format in PROGRAMS:
-                raise DataError(f"{image.format} files are programs; convert it to PNG")
+        with opened(path) as image:
             return convert(image)
     except DataError:
         raise
+    except ProgramError as error:
+        raise DataError(str(error)) from None
     except MemoryError:
         raise DataError("there was not enough memory to decode it") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile content
-        reason = look(path).fault or " ".join(str(error).split()) or type(error).__name__
-        raise DataError(reason) from error
+        raise DataError(look(path).fault or reason(error)) from error
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image, release: bool = False) -> Image.Image:
     """A picture of Pillow's, in any mode, as `open_photo` gives it.
+
+    Args:
+        image: the picture.
+        release: it may be closed, as nobody needs it afterwards.
 
     Raises:
         DataError: it has no pixels, or is too narrow.
@@ -63,19 +65,39 @@ def as_rgb(image: Image.Image) -> Image.Image:
     if short == 0 or long > NARROWEST * short:
         raise DataError(f"{image.width}x{image.height} pixels are too long and narrow; cut it")
     image.load()
-    image = turned_upright(image)
+    image = turned_upright(image, release)
     if image.mode[0] in "IF":
         image = _in_8_bits(image)
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+        return changed_in_strips(image, "RGB", _on_white)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float32)
     if image.mode.startswith("I;16"):
-        return Image.fromarray(np.round(values / 257).astype(np.uint8))
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    return Image.fromarray(((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8))
+        return changed_in_strips(
+            image, "L", lambda strip: Image.fromarray(np.round(_floats(strip) / 257).astype(np.uint8))
+        )
+    ranges = [(float(part.min()), float(part.max())) for part in map(_finite, _parts(image))]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    scale = 255 / max(high - low, 1e-12)
+    return changed_in_strips(
+        image, "L", lambda strip: Image.fromarray(((_finite(strip) - low) * scale).astype(np.uint8))
+    )
+
+
+def _parts(image: Image.Image) -> Iterator[Image.Image]:
+    return (strip for _, strip in image_strips(image))
+
+
+def _floats(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(np.float32)
+
+
+def _finite(image: Image.Image) -> np.ndarray:
+    return np.nan_to_num(_floats(image), nan=0.0, posinf=0.0, neginf=0.0)

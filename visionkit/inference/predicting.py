@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from visionkit.devices import resolve_device
-from visionkit.errors import UsageError, VisionkitError
+from visionkit.disk_faults import cannot_write
+from visionkit.errors import UsageError
 from visionkit.inference.bundle_files import read_description
 from visionkit.inference.description import Description
 from visionkit.inference.growing_files import (
@@ -152,7 +153,7 @@ def predict_to(work: Work, inputs: Sequence[Input], out: Path, progress: Progres
         try:
             return _Filling(work, target, inputs).run(progress or Silence())
         except OSError as error:
-            raise VisionkitError(f"{out}: cannot be written ({error.strerror or error}).") from error
+            raise cannot_write(out, error) from error
 
 
 class _Filling:

@@ -38,6 +38,7 @@ from visionkit.inference.results import (
     TagPrediction,
 )
 from visionkit.runs import RUN_FILE, Run
+from visionkit.visible import visible
 
 Photo = str | Path | Image.Image
 
@@ -116,14 +117,14 @@ class Predictor:
         if not self.description.exact:
             warnings.warn(
                 f"{bundle.folder / DESCRIPTION_FILE}: predictions may differ from those of the training's "
-                f"validation: {self.description.caveat}",
+                f"validation: {visible(self.description.caveat)}",
                 stacklevel=3,
             )
 
     def __repr__(self) -> str:
         said = self.description
         names = f"{len(said.vocab):,} name{'' if len(said.vocab) == 1 else 's'}"
-        return f"Predictor({said.recipe}: {said.task}, {said.network.arch}, {names}, {self.device})"
+        return f"Predictor({visible(said.recipe)}: {said.task}, {said.network.arch}, {names}, {self.device})"
 
     @cached_property
     def network(self) -> nn.Module:

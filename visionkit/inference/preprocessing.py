@@ -129,7 +129,7 @@ class Preprocessing:
             raise DataError(f"{image.width}x{image.height} pixels are too long and narrow; cut it")
         image.load()
         picture = image if image.mode == self.steps.mode else image.convert(self.steps.mode)
-        return turned_upright(picture) if self.steps.upright else picture
+        return turned_upright(picture, release=picture is not image) if self.steps.upright else picture
 
     def _fits(self, picture: Image.Image) -> bool:
         _, size = self._seen(picture.width, picture.height)

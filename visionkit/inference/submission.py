@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visionkit.csv_rows import csv_text
+from visionkit.disk_faults import cannot_write
 from visionkit.errors import UsageError, VisionkitError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def submit_run(
         for name, prediction in zip(rows.names, _predictions(predictor, rows.images)):
             table.append((name, submission.answer(prediction, clip)))
             advance(1)
-    _write_new(target, _csv(table))
+    _write_new(target, csv_text(table))
     record_written(run, target, len(rows.names), predictor.description, clip, store.progress)
     return target
 
@@ -106,9 +106,10 @@ def submission_of(run: Run) -> Submission:
     Raises:
         UsageError: nothing: visionkit writes no submission for it.
     """
+    from visionkit.recorded_recipe import recorded_recipe
     from visionkit.registry import get_recipe, recipe_names
 
-    recipe = get_recipe(run.info.get("recipe_file") or run.info["recipe"])
+    recipe = recorded_recipe(run)
     if recipe.submission is None:
         having = [name for name in recipe_names() if get_recipe(name).submission is not None]
         raise UsageError(
@@ -169,12 +170,6 @@ def _predictions(predictor: Predictor, images: Sequence[Path]) -> Iterator[Any]:
         yield from predictor.decode(outputs, [size for _, size in batch])
 
 
-def _csv(rows: Sequence[Sequence[str]]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
 def _refuse_existing(target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target}: is there already. Name another file with --out; nothing was touched.")
@@ -193,7 +188,7 @@ def _write_new(target: Path, text: str) -> None:
     except OSError as error:
         if isinstance(error, FileExistsError):
             _refuse_existing(target)
-        raise VisionkitError(f"{target}: cannot be written ({error.strerror or error}).") from error
+        raise cannot_write(target, error) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

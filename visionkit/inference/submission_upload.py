@@ -85,10 +85,10 @@ def upload_run(
 
 def _competition(run: Run) -> str:
     """The name of the competition in its address."""
-    from visionkit.registry import get_recipe
+    from visionkit.recorded_recipe import recorded_recipe
     from visionkit.sources.kaggle import KaggleCompetition
 
-    source = get_recipe(run.info.get("recipe_file") or run.info["recipe"]).source
+    source = recorded_recipe(run).source
     if not isinstance(source, KaggleCompetition):
         raise UsageError(f"{run.name}: the recipe {run.info['recipe']} is of no competition of Kaggle's.")
     return source.slug

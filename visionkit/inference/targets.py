@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from visionkit import __version__
 from visionkit.atomic import write_atomically
-from visionkit.errors import UsageError, VisionkitError
+from visionkit.disk_faults import cannot_write
+from visionkit.errors import UsageError
 from visionkit.inference.description import Description
 from visionkit.inference.growing_files import csv_record, csv_records
 
@@ -103,7 +104,7 @@ def alone(target: Target) -> Iterator[None]:
     except Timeout:
         raise UsageError(f"--out {target.out}: another visionkit is writing to it.") from None
     except OSError as error:
-        raise VisionkitError(f"{target.out}: cannot be written ({error.strerror or error}).") from error
+        raise cannot_write(target.out, error) from error
     try:
         yield
     finally:

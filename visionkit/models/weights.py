@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from visionkit.errors import UsageError, VisionkitError, listing
 from visionkit.models.architectures import Architecture
 from visionkit.settings import TrainSettings
+from visionkit.visible import visible
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,24 @@ def read_state(path: Path) -> dict[str, Tensor]:
         Exception
     ) as error:  # a damaged file can raise anything, IndexError from torch's unpickler among it
         raise _not_a_state_dict(path, str(error).split("\n")[0] or type(error).__name__) from error
-    if (
-        not isinstance(state, Mapping)
-        or not state
-        or not all(isinstance(value, Tensor) for value in state.values())
-    ):
+    if not isinstance(state, Mapping) or not state:
         raise _not_a_state_dict(path, "it holds something else than names and tensors")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise _not_a_state_dict(path, "it holds something else than names and tensors")
+        if not _is_plain(value):
+            raise _not_a_state_dict(path, f"{visible(name)[:200]} is no tensor of plain numbers in memory")
     return dict(state)
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether a network's tensor can be set to it: sparse, quantised and complex ones fail later."""
+    return (
+        value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+        and not value.is_complex()
+    )
 
 
 def _not_a_state_dict(path: Path, reason: str) -> UsageError:

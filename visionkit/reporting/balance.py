@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style
+from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style, shown_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def label_balance(dataset: Dataset) -> Figure:
         )
         for row, name in enumerate(names):
             axes.text(counts[name], row, f" {train[name]:,} + {valid[name]:,}", va="center", fontsize=8)
-        axes.set_yticks(rows, names, fontsize=9, parse_math=False)
+        axes.set_yticks(rows, list(map(shown_name, names)), fontsize=9, parse_math=False)
         axes.invert_yaxis()
         axes.margins(x=0.15)
         axes.set(title=title, xlabel="images")

@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from visionkit.evaluation.class_report import class_report
 from visionkit.evaluation.predictions import Predictions
 from visionkit.reporting.sheets import Tile, sheet, thumbnail, wrapped
-from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, new_figure, plot_style
+from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, new_figure, plot_style, shown_name
 
 EXAMPLES = 12
 MATRIX_LIMIT = 40
@@ -33,7 +33,7 @@ def confusion(predictions: Predictions) -> Figure:
 
 
 def _matrix(counts: np.ndarray, predictions: Predictions) -> Figure:
-    vocab, classes = predictions.vocab, len(predictions.vocab)
+    vocab, classes = list(map(shown_name, predictions.vocab)), len(predictions.vocab)
     side = 3.2 + 0.36 * classes
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with plot_style():
@@ -61,7 +61,8 @@ def _top_confusions(counts: np.ndarray, predictions: Predictions, limit: int = 2
         for place in wrong.ravel().argsort()[::-1][:limit]
         if wrong.ravel()[place]
     ]
-    names = [f"{predictions.vocab[truth]} taken for {predictions.vocab[guess]}" for truth, guess in order]
+    vocab = list(map(shown_name, predictions.vocab))
+    names = [f"{vocab[truth]} taken for {vocab[guess]}" for truth, guess in order]
     with plot_style():
         figure = new_figure(8, 1.5 + 0.3 * len(order))
         axes = figure.add_subplot()
@@ -78,9 +79,11 @@ def per_tag(predictions: Predictions, threshold: float) -> Figure:
     precision, recall, f2, support = precision_recall_fscore_support(
         predictions.targets.astype(int), guesses, beta=2, zero_division=0
     )
-    order = np.argsort(-support)
-    names = [f"{predictions.vocab[index]} ({support[index]})" for index in order]
+    order = np.argsort(-support)[:MOST_CLASSES]
+    names = [f"{shown_name(predictions.vocab[index])} ({support[index]})" for index in order]
     title = f"{predictions.name}: per tag at threshold {threshold:g} (images that have it)"
+    if len(order) < len(support):
+        title = f"{predictions.name}: the {len(order)} most frequent of {len(support)} tags at {threshold:g}"
     return _bars(names, {"precision": precision[order], "recall": recall[order], "F2": f2[order]}, title)
 
 
@@ -92,7 +95,7 @@ def per_class(predictions: Predictions) -> Figure:
     if len(shown) < len(rows):
         title = f"{predictions.name}: the {len(shown)} of {len(rows)} classes with the lowest F1"
     columns = [np.array([row[place] for row in shown]) for place in (1, 2, 3)]
-    names = [f"{row.name} ({row.support})" for row in shown]
+    names = [f"{shown_name(row.name)} ({row.support})" for row in shown]
     return _bars(names, dict(zip(("precision", "recall", "F1"), columns)), title)
 
 
@@ -128,9 +131,9 @@ def label_examples(predictions: Predictions, worst: bool) -> Figure:
     tiles = []
     for index in _chosen(predictions, worst):
         guess, truth = int(predictions.probabilities[index].argmax()), int(predictions.targets[index])
-        caption = f"{predictions.vocab[guess]} {predictions.probabilities[index, guess]:.0%}"
+        caption = f"{shown_name(predictions.vocab[guess])} {predictions.probabilities[index, guess]:.0%}"
         if guess != truth:
-            caption += f"\ntruth: {predictions.vocab[truth]}"
+            caption += f"\ntruth: {shown_name(predictions.vocab[truth])}"
         tiles.append(Tile(thumbnail(predictions.images[index]), caption, RIGHT if guess == truth else WRONG))
     return sheet(tiles, _title(predictions, worst))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style
-from visionkit.runs import AFTER_METRICS, BEFORE_METRICS, Run
+from visionkit.errors import VisionkitError
+from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style, shown_name
+from visionkit.runs import AFTER_METRICS, BATCHES_FILE, BEFORE_METRICS, HISTORY_FILE, Run
 
 if TYPE_CHECKING:
     from visionkit.training.rates import RateTest
+
+MOST_STAGES = 100
+"""With more, plots do not mark where they begin."""
 
 
 def losses(run: Run) -> Figure:
@@ -36,7 +41,7 @@ def losses(run: Run) -> Figure:
                 ends, [float(row[name]) for row in history], color=OKABE_ITO[color], marker="o", label=label
             )
         _mark_stages(axes, run)
-        axes.set(title=f"Losses of {run.name}", xlabel="training batches", ylabel="loss")
+        axes.set(title=f"Losses of {shown_name(run.name)}", xlabel="training batches", ylabel="loss")
         axes.legend()
     return figure
 
@@ -49,7 +54,7 @@ def schedule(run: Run) -> Figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         steps = range(1, len(batches) + 1)
         upper.plot(steps, [float(row["lr"]) for row in batches])
-        upper.set(title=f"One-cycle schedule of {run.name}", ylabel="learning rate (head)")
+        upper.set(title=f"One-cycle schedule of {shown_name(run.name)}", ylabel="learning rate (head)")
         lower.plot(steps, [float(row["mom"]) for row in batches], color=OKABE_ITO[1])
         lower.set(xlabel="training batches", ylabel="momentum")
         _mark_stages(upper, run)
@@ -62,16 +67,20 @@ def metrics(run: Run) -> Figure:
     history = run.history
     names = [name for name in history[0] if name not in (*BEFORE_METRICS, *AFTER_METRICS)]
     epochs = np.arange(1, len(history) + 1)
-    highest = max(float(row[name]) for row in history for name in names)
-    top = 1.02 if not highest > 1 else 1.05 * highest  # errors in pixels are no shares
+    figures = np.array([[float(row[name]) for name in names] for row in history])
+    highest = figures.max(initial=0.0, where=np.isfinite(figures))
+    top = 1.02 if highest <= 1 else min(1.05 * highest, 1e300)  # errors in pixels are no shares
     with plot_style():
         figure = new_figure(8, 4.5)
         axes = figure.add_subplot()
         for name in names:
             values = [float(row[name]) for row in history]
-            axes.plot(epochs, values, marker="o", label=f"{name}, last {values[-1]:.4f}")
+            axes.plot(epochs, values, marker="o", label=f"{shown_name(name)}, last {values[-1]:.4f}")
         axes.set(
-            title=f"Validation metrics of {run.name}", xlabel="epochs", ylabel="metric", ylim=(-0.02, top)
+            title=f"Validation metrics of {shown_name(run.name)}",
+            xlabel="epochs",
+            ylabel="metric",
+            ylim=(-0.02, top),
         )
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
@@ -107,13 +116,17 @@ def smoothed(values: np.ndarray, beta: float = 0.9) -> np.ndarray:
 
 def _epoch_ends(run: Run) -> list[int]:
     """The number of batches trained at the end of every epoch."""
-    stages = [row["stage"] for row in run.batches]
+    history = run.history
+    epochs = Counter(row["stage"] for row in history)
     ends, done = [], 0
-    for stage in dict.fromkeys(stages):
-        epochs = [row for row in run.history if row["stage"] == stage]
-        count = stages.count(stage)
-        ends += [done + round(count * (index + 1) / len(epochs)) for index in range(len(epochs))]
+    for stage, count in Counter(row["stage"] for row in run.batches).items():
+        ends += [done + round(count * (index + 1) / epochs[stage]) for index in range(epochs[stage])]
         done += count
+    if len(ends) != len(history):
+        raise VisionkitError(
+            f"{run.path}: {HISTORY_FILE} and {BATCHES_FILE} do not go together: the first has an epoch of a "
+            "stage of which the second has no batch. One of them is damaged."
+        )
     return ends
 
 
@@ -121,17 +134,19 @@ def _mark_stages(axes: Axes, run: Run, named: bool = True) -> None:
     """A line where a stage begins, with its size."""
     stages = [row["stage"] for row in run.batches]
     names = {str(stage["number"]): f"{stage['size']} px {stage['name']}" for stage in run.info["stages"]}
-    if len(set(stages)) < 2:
+    starts: dict[str, int] = {}
+    for place, stage in enumerate(stages):
+        starts.setdefault(stage, place)
+    if not 1 < len(starts) <= MOST_STAGES:
         return
-    for stage in dict.fromkeys(stages):
-        start = stages.index(stage)
+    for stage, start in starts.items():
         if start:
             axes.axvline(start + 0.5, color="#999999", linewidth=0.8, linestyle="--")
         if named:
             axes.text(
                 start + 1,
                 1.0,
-                names.get(stage, ""),
+                shown_name(names.get(stage, "")),
                 transform=axes.get_xaxis_transform(),
                 fontsize=8,
                 va="top",

@@ -13,8 +13,8 @@ from visionkit.evaluation.predictions import Predictions, image_losses
 from visionkit.evaluation.scores import ClassTable
 from visionkit.evaluation.thresholds import mean_fbeta, threshold_curve
 from visionkit.inference.decisions import tags_by_expected_fbeta
-from visionkit.reporting.classification import MOST_CLASSES, confusion
-from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style
+from visionkit.reporting.classification import MATRIX_LIMIT, MOST_CLASSES, confusion
+from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style, shown_name
 
 if TYPE_CHECKING:
     from visionkit.evaluation.evaluating import Evaluation
@@ -61,7 +61,7 @@ def per_class(table: ClassTable, title: str) -> Figure:
     order = known[np.argsort(figure.value[known] * (-1 if lower_is_better else 1), kind="stable")]
     shown = order[:MOST_CLASSES]
     unit = next(iter(table.counts))
-    names = [f"{table.names[place]} ({counts[place]:,} {unit})" for place in shown]
+    names = [f"{shown_name(table.names[place])} ({counts[place]:,} {unit})" for place in shown]
     rest = "" if len(shown) == len(order) else f": the {len(shown)} worst of {len(order)}"
     with plot_style():
         drawn = new_figure(8, 1.5 + 0.32 * len(shown))
@@ -139,11 +139,15 @@ def thresholds(evaluation: Evaluation, title: str) -> Figure:
 
 
 def pixel_confusion(counts: np.ndarray, codes: list[str], title: str) -> Figure:
-    """Of each code's pixels the share that is taken for each, in per cent; codes that occur only."""
-    occurs = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    names = [codes[place] for place in occurs]
+    """Of each code's pixels the share that is taken for each, in per cent; the codes that occur most."""
+    pixels = counts.sum(axis=0) + counts.sum(axis=1)
+    occurs = np.flatnonzero(pixels)
+    if len(occurs) > MATRIX_LIMIT:
+        title = f"{title}, the {MATRIX_LIMIT} largest of {len(occurs)} codes"
+        occurs = np.sort(np.argsort(-pixels, kind="stable")[:MATRIX_LIMIT])
+    names = [shown_name(codes[place]) for place in occurs]
     used = counts[np.ix_(occurs, occurs)]
-    shares = used / np.maximum(used.sum(axis=1, keepdims=True), 1)
+    shares = used / np.maximum(counts[occurs].sum(axis=1, keepdims=True), 1)
     side = 3.4 + 0.36 * len(names)
     with plot_style():
         figure = new_figure(side, side)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from visionkit.data.points import image_sizes
 from visionkit.reporting.sheets import Ring, Tile, sheet, thumbnail
-from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, new_figure, plot_style
+from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, new_figure, plot_style, shown_name
 
 if TYPE_CHECKING:
     from visionkit.evaluation.points import PointPredictions
@@ -43,7 +43,7 @@ def error_histogram(predictions: PointPredictions) -> Figure:
         panels[0].legend()
         if several:
             panels[1].barh(range(len(names)), errors.mean(axis=0))
-            panels[1].set_yticks(range(len(names)), names, parse_math=False)
+            panels[1].set_yticks(range(len(names)), list(map(shown_name, names)), parse_math=False)
             panels[1].invert_yaxis()
             panels[1].set(xlabel="mean error in pixels")
     return figure

@@ -8,7 +8,10 @@ from matplotlib.figure import Figure
 from visionkit.data.masks import void_index
 from visionkit.evaluation.masks import MaskExample, MaskPredictions
 from visionkit.reporting.sheets import Tile, overlay, sheet
-from visionkit.reporting.style import OKABE_ITO, class_colors, new_figure, plot_style
+from visionkit.reporting.style import OKABE_ITO, class_colors, new_figure, plot_style, shown_name
+
+MOST_CODES = 60
+"""Of more codes only those with the most pixels are drawn."""
 
 
 def per_class(predictions: MaskPredictions) -> Figure:
@@ -19,6 +22,7 @@ def per_class(predictions: MaskPredictions) -> Figure:
     truth, guessed, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     void = void_index(predictions.codes)
     shown = [code for code in np.argsort(-truth) if truth[code] > 0 and code != void]
+    shown = shown[:MOST_CODES]
     iou = right / np.maximum(truth + guessed - right, 1)
     recall = right / np.maximum(truth, 1)
     rows = np.arange(len(shown))
@@ -27,7 +31,7 @@ def per_class(predictions: MaskPredictions) -> Figure:
         axes = figure.add_subplot()
         axes.barh(rows - 0.2, iou[shown], height=0.38, label="intersection over union")
         axes.barh(rows + 0.2, recall[shown], height=0.38, color=OKABE_ITO[4], label="accuracy (recall)")
-        names = [f"{predictions.codes[code]} ({truth[code] / truth.sum():.1%})" for code in shown]
+        names = [f"{shown_name(predictions.codes[code])} ({truth[code] / truth.sum():.1%})" for code in shown]
         axes.set_yticks(rows, names, parse_math=False)
         axes.invert_yaxis()
         axes.set(title=f"{predictions.name}: per class, validation (share of the pixels)", xlim=(0, 1))
@@ -47,7 +51,7 @@ def mask_examples(predictions: MaskPredictions, worst: bool) -> Figure:
 
 def _row(example: MaskExample, colors: np.ndarray) -> list[Tile]:
     return [
-        Tile(example.image, example.name),
+        Tile(example.image, shown_name(example.name)),
         Tile(overlay(example.image, example.target, colors, 0.75), "truth"),
         Tile(
             overlay(example.image, example.predicted, colors, 0.75),

@@ -12,10 +12,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from PIL import Image
 
+from visionkit.data.opening import opened
 from visionkit.data.upright import turned_upright
-from visionkit.reporting.style import OKABE_ITO, class_colors, new_figure, plot_style
+from visionkit.reporting.style import OKABE_ITO, class_colors, new_figure, plot_style, shown_name
+from visionkit.visible import visible
 
 if TYPE_CHECKING:
     from fastai.data.core import DataLoaders
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from visionkit.tasks import Task
 
 THUMBNAIL = 256
+MOST_LINES = 8
+"""Of a caption."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def sheet(
         figure.suptitle(title, fontsize=12)
         if legend:
             figure.legend(
-                handles=[Patch(color=color, label=name) for name, color in legend],
+                handles=[Patch(color=color, label=shown_name(name)) for name, color in legend],
                 loc="outside lower center", ncols=6, fontsize=8,
             )  # fmt: skip
     return figure
@@ -90,9 +93,9 @@ def thumbnail(path: Path, upright: bool = True) -> np.ndarray:
 
     Turned upright by its EXIF mark, as networks see images of labels and tags, or as it is stored.
     """
-    with Image.open(path) as opened:
-        opened.draft("RGB", (THUMBNAIL, THUMBNAIL))
-        image = opened.convert("RGB")
+    with opened(path) as picture:
+        picture.draft("RGB", (THUMBNAIL, THUMBNAIL))
+        image = picture.convert("RGB")
     image = turned_upright(image) if upright else image
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     return np.asarray(image)
@@ -136,4 +139,4 @@ def wrapped(text: str, width: int = 26) -> str:
     """`text` broken into lines that fit over a tile."""
     import textwrap
 
-    return "\n".join(textwrap.wrap(text, width)) or " "
+    return "\n".join(textwrap.wrap(visible(text), width, max_lines=MOST_LINES, placeholder=" …")) or " "

@@ -12,6 +12,7 @@ from visionkit.checks.scan import scan_images
 from visionkit.evaluation.unlabelled import predict_unlabelled
 from visionkit.progress import Silence
 from visionkit.reporting.sheets import Tile, sheet, thumbnail
+from visionkit.reporting.style import shown_name
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -34,7 +35,7 @@ def unlabelled_examples(learn: Learner, dataset: Dataset, images: Sequence[Path]
         return None
     vocab = dataset.task.vocab(learn.dls)
     tiles = [
-        Tile(thumbnail(image), f"{image.name}\n{vocab[row.argmax()]} {row.max():.0%}")
+        Tile(thumbnail(image), f"{shown_name(image.name)}\n{shown_name(vocab[row.argmax()])} {row.max():.0%}")
         for image, row in zip(shown, predict_unlabelled(learn, shown))
     ]
     return sheet(tiles, f"{dataset.recipe.name}: test images ({len(images):,} in all)")

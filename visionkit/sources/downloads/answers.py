@@ -8,22 +8,36 @@ from datetime import datetime, timezone
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 
 from visionkit import __version__
 from visionkit.errors import VisionkitError
+from visionkit.sources.downloads.addresses import Guard, GuardedAdapter
+
+_DIGITS = 18
+"""Of a count of bytes or seconds."""
+_CODINGS = ("gzip", "x-gzip", "deflate")
 
 
 class Session(requests.Session):
-    """Follows ten redirects at most, and none from https to http."""
+    """Follows ten redirects at most, none from https to http, and none to where servers may not send us."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.guard = Guard()
         self.max_redirects = 10
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, GuardedAdapter(self.guard))
         # Sizes and ranges are those of the file only where the server does not compress what it sends.
         self.headers.update({"User-Agent": f"visionkit/{__version__}", "Accept-Encoding": "identity"})
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """As requests does it; the address is one that the user named."""
+        self.guard.begin()
+        return super().request(*args, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where the answer redirects to.
@@ -32,6 +46,8 @@ class Session(requests.Session):
             VisionkitError: out of https.
         """
         location = super().get_redirect_target(resp)
+        if location:
+            self.guard.redirected()
         if location and resp.url.lower().startswith("https:"):
             onward = urljoin(resp.url, location)
             if not onward.lower().startswith("https:"):
@@ -74,7 +90,7 @@ def content_range(response: requests.Response) -> tuple[int | None, int | None]:
     found = re.fullmatch(r"bytes\s+(?:(\d+)-\d+|\*)/(?:(\d+)|\*)", told)
     if not found:
         return None, None
-    return (int(found[1]) if found[1] else None, int(found[2]) if found[2] else None)
+    return (count_in(found[1] or ""), count_in(found[2] or ""))
 
 
 def is_coded(response: requests.Response) -> bool:
@@ -88,12 +104,28 @@ def is_coded(response: requests.Response) -> bool:
     )
 
 
+def length_of(response: requests.Response) -> int | None:
+    """How many bytes the answer says that it has; None where it says nothing of use."""
+    return count_in(response.headers.get("Content-Length", ""))
+
+
+def count_in(text: str) -> int | None:
+    """The number in a header; None where it is none that a file could have."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
+
+
+def is_undone(response: requests.Response) -> bool:
+    """Whether the compression is one that can be undone, in bounded steps: several in a row multiply."""
+    return response.headers.get("Content-Encoding", "").strip().lower() in _CODINGS
+
+
 def retry_after(response: requests.Response) -> float:
     """How many seconds the server asks to wait; 0 where it does not."""
     told = response.headers.get("Retry-After", "").strip()
-    if told.isdigit():
-        return float(told)
-    with suppress(ValueError, TypeError):
+    if (seconds := count_in(told)) is not None:
+        return float(seconds)
+    with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, (parsedate_to_datetime(told) - datetime.now(timezone.utc)).total_seconds())
     return 0.0
 

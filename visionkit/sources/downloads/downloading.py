@@ -18,6 +18,7 @@ import urllib3
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.progress import Advance, Progress, quantity
 from visionkit.sources.archives.kinds import ARCHIVE_ENDINGS
+from visionkit.sources.downloads.addresses import Watch
 from visionkit.sources.downloads.answers import (
     Session,
     content_range,
@@ -25,6 +26,8 @@ from visionkit.sources.downloads.answers import (
     filename_told,
     is_coded,
     is_of,
+    is_undone,
+    length_of,
     public_url,
     reason_of,
     retry_after,
@@ -38,7 +41,11 @@ from visionkit.sources.downloads.partial import Origin, Partial
 TIMEOUTS = (10.0, 60.0)
 """Seconds to connect, and to wait for the next bytes."""
 
+KEPT_FREE = 1_000_000_000
+"""Bytes of the disk that a body of unknown length leaves free."""
+
 _BLOCK = 1 << 16
+_BETWEEN_LOOKS = 1 << 24
 _OTHERWISE = "Or name a folder that you have with --data."
 _MEANINGS = {
     401: "the server asks for a login. Fetch the file in a browser and name its folder with --data",
@@ -64,6 +71,7 @@ def download(
     size: int | None = None,
     checksum: str | None = None,
     label: str | None = None,
+    seconds: float | None = None,
 ) -> Path:
     """Fetch `url` to the file `target`, which appears once it is whole; one that is there is replaced.
 
@@ -78,12 +86,15 @@ def download(
         size: how many bytes the file must have.
         checksum: "sha256:HEX" or "md5:HEX", which the file must have.
         label: what `progress` calls it; the target's name where it is None.
+        seconds: that it may take in all; None is any time, as long as bytes arrive.
 
     Raises:
         UsageError: the address or the checksum is malformed.
         VisionkitError: the file cannot be fetched, or is not the expected one; the message says what to do.
     """
-    return transfer(url, target, progress=progress, size=size, checksum=checksum, label=label).path
+    return transfer(
+        url, target, progress=progress, size=size, checksum=checksum, label=label, seconds=seconds
+    ).path
 
 
 def transfer(
@@ -94,13 +105,14 @@ def transfer(
     size: int | None = None,
     checksum: str | None = None,
     label: str | None = None,
+    seconds: float | None = None,
 ) -> Arrival:
     """As `download`, and tells the name that the server gives the file."""
     if not is_web_address(url):
         raise UsageError(f"{public_url(url)}: not an address that begins with http:// or https://.")
     expected = parse_checksum(checksum) if checksum is not None else None
     with ExitStack() as stack:
-        run = _Transfer(url, Partial(target), progress, size, expected, label or target.name, stack)
+        run = _Transfer(url, Partial(target), progress, size, expected, label or target.name, stack, seconds)
         try:
             return run.run()
         except OSError as error:
@@ -127,6 +139,7 @@ class _Transfer:
     checksum: tuple[str, str] | None
     label: str
     stack: ExitStack
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         self.shown = public_url(self.url)
@@ -139,8 +152,8 @@ class _Transfer:
         begun = self.partial.size() if self.origin else 0
         attempts = Attempts(self.partial.size, self.progress.note, begun)
         try:
-            with Session() as session:
-                attempts.run(lambda: self._request(session))
+            with Session() as session, session.guard.within(self.seconds) as watch:
+                attempts.run(lambda: self._timely(session, watch))
         except Again as error:
             raise VisionkitError(
                 f"{self.shown}: cannot be fetched ({error}; {ATTEMPTS} attempts). Check the connection and "
@@ -149,6 +162,17 @@ class _Transfer:
         self._verify()
         self.partial.finish()
         return Arrival(self.partial.target, self.origin.filename if self.origin else "")
+
+    def _timely(self, session: Session, watch: Watch) -> None:
+        """One request, if there is time for it."""
+        try:
+            if not watch.over:
+                self._request(session)
+        except Again:
+            if not watch.over:
+                raise
+        if watch.over and self.seconds is not None:
+            raise self._failed(f"it takes longer than {self.seconds:g} s")
 
     def _request(self, session: Session) -> None:
         """One request, from where the bytes so far end to where the answer ends."""
@@ -174,8 +198,10 @@ class _Transfer:
             self._receive(response)
 
     def _answer(self, session: Session, headers: dict[str, str]) -> requests.Response:
+        watch: Watch | None = None
         try:
-            return session.get(self.url, headers=headers, stream=True, timeout=TIMEOUTS)
+            with session.guard.within(sum(TIMEOUTS)) as watch:
+                response = session.get(self.url, headers=headers, stream=True, timeout=TIMEOUTS)
         except requests.exceptions.TooManyRedirects:
             raise self._failed("it redirects again and again") from None
         except (
@@ -183,12 +209,21 @@ class _Transfer:
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
         ) as error:
+            if watch is not None and watch.over:
+                raise self._late() from error
             if isinstance(root_of(error), ssl.SSLCertVerificationError):
                 raise self._failed(f"the server's certificate is not valid: {reason_of(error)}") from error
             raise Again(reason_of(error)) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError):
             # Not chained: these quote the address, and with it a password.
             raise self._failed("the address is malformed, or one that it redirects to") from None
+        if watch.over:  # headers that were cut off read like whole ones
+            response.close()
+            raise self._late()
+        return response
+
+    def _late(self) -> VisionkitError:
+        return self._failed(f"the server did not answer within {sum(TIMEOUTS):.0f} s")
 
     def _refuse(self, response: requests.Response) -> None:
         """Raise for an answer that is not the file."""
@@ -229,10 +264,12 @@ class _Transfer:
         """Start the file anew with this answer."""
         coded = is_coded(response)
         chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-        length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isdigit() and not chunked and not coded else None
+        length = length_of(response)
+        total = None if chunked or coded else length
         verifiable = self.size is not None or self.checksum is not None
-        if not (chunked or length.isdigit() or verifiable):
+        if coded and not is_undone(response):
+            raise self._failed("the server sends it compressed in a way that was not asked for")
+        if not (chunked or length is not None or verifiable):
             raise self._failed(
                 "the server does not say how long the file is, so a whole one cannot be told from a cut one"
             )
@@ -255,6 +292,17 @@ class _Transfer:
                 f"{quantity(free, 'bytes')} are free. Make room and call again."
             )
 
+    def _check_room(self, have: int) -> None:
+        """Raise where a body without a length, which may have no end, is about to fill the disk."""
+        target = self.partial.target
+        if shutil.disk_usage(target.parent).free < KEPT_FREE:
+            self.partial.discard()
+            raise VisionkitError(
+                f"{self.shown}: does not end: the server does not say how long it is, and after "
+                f"{quantity(have, 'bytes')} less than {quantity(KEPT_FREE, 'bytes')} of the disk are free. "
+                f"What had arrived is deleted. {_OTHERWISE}"
+            )
+
     def _track(self, have: int, anew: bool = False) -> None:
         """Show the progress; after a start anew, from the beginning."""
         if self.advance is not None and not anew:
@@ -267,13 +315,24 @@ class _Transfer:
 
     def _receive(self, response: requests.Response) -> None:
         """Append the answer's body."""
+        have = self.partial.size()
+        known = self.size if self.size is not None else self.origin.total if self.origin else None
+        looked_at = have
         with self.partial.appending() as file:
             for block in _blocks(response):
                 file.write(block)
+                have += len(block)
+                if known is not None and have > known:
+                    break  # the rest does not belong to it; what has arrived is refused for its size
+                if known is None and have - looked_at > _BETWEEN_LOOKS:
+                    looked_at = have
+                    self._check_room(have)
                 if self.advance:
                     self.advance(len(block))
-        length = response.headers.get("Content-Length", "")
-        if length.isdigit() and response.raw.tell() < int(length):  # compressed: its length is another
+        if known is not None and have > known:
+            return
+        length = length_of(response)
+        if length is not None and response.raw.tell() < length:  # compressed: its length is another
             raise Again("the connection broke off")
         have = self.partial.size()
         total = (self.origin.total if self.origin else None) or self.size
@@ -286,13 +345,14 @@ class _Transfer:
         for expected in (self.size, self.origin.total if self.origin else None):
             if expected is not None and have != expected:
                 self.partial.discard()
-                raise self._other(f"{have:,} bytes", f"{expected:,} bytes")
+                found = f"more than {expected:,} bytes" if have > expected else f"{have:,} bytes"
+                raise self._other(found, f"{expected:,} bytes")
         if self.checksum:
             kind, digits = self.checksum
-            found = digits_of(self.partial.file, kind)
-            if found != digits:
+            told = digits_of(self.partial.file, kind)
+            if told != digits:
                 self.partial.discard()
-                raise self._other(f"{kind} {found}", digits)
+                raise self._other(f"{kind} {told}", digits)
 
     def _anew(self, reason: str) -> Again:
         self.partial.discard()

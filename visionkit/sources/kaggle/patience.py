@@ -24,6 +24,7 @@ from tenacity.wait import wait_exponential_jitter
 from urllib3.util.retry import Retry
 
 from visionkit.progress import Advance, Progress, quantity
+from visionkit.sources.downloads.answers import count_in
 
 TIMEOUT = (10.0, 60.0)
 """Seconds to connect in, and to wait for the next bytes."""
@@ -188,7 +189,7 @@ def _sent_whole(
 def _count(response: requests.Response, transfer: Transfer) -> None:
     """Have `transfer` hear of what is read from `response`."""
     sent = response.headers.get("Content-Length", "")
-    start, total = 0, int(sent) if sent.isdigit() else None
+    start, total = 0, count_in(sent)
     part = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if response.status_code == 206 and part:
         start, total = int(part[1]), None if part[2] == "*" else int(part[2])
@@ -252,4 +253,5 @@ def _wait(state: RetryCallState) -> float:
     """As long as Kaggle asks for, or longer and longer."""
     response = _response(state)
     asked = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(float(asked), LONGEST_WAIT) if asked.isdigit() else _backoff(state)
+    seconds = count_in(asked)
+    return _backoff(state) if seconds is None else min(float(seconds), LONGEST_WAIT)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from visionkit.data.opening import opened
 from visionkit.progress import Progress
 
 QUALITY = 92
@@ -101,10 +102,10 @@ def cut_boxes(sittings: Iterable[Sitting], folder: Path, cut: Cut, progress: Pro
 def _cut(sitting: Sitting, folder: Path, cut: Cut) -> Mapping[str, int]:
     """Cut the boxes of one photo; none of them where it does not decode."""
     try:
-        with Image.open(sitting.file) as photo:
+        with opened(sitting.file) as photo:
             # Not turned as its EXIF data says: the boxes belong to the pixels as they are stored.
             pixels = photo.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # Pillow raises nearly anything on hostile content
         return {"unreadable": len(sitting.boxes)}
     counts: Counter[str] = Counter()
     numbers: Counter[str] = Counter()

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -29,6 +28,7 @@ from tenacity import (
 from visionkit.errors import VisionkitError
 from visionkit.progress import Progress, quantity
 from visionkit.sources.downloads import attempts
+from visionkit.sources.downloads.addresses import Guard, GuardedAdapter
 from visionkit.sources.downloads.answers import Session, reason_of, retry_after
 from visionkit.sources.downloads.attempts import LONGEST_WAIT, Again
 from visionkit.sources.downloads.downloading import TIMEOUTS, is_web_address
@@ -167,12 +167,12 @@ class Turns:
             self._next[host] = max(self._next.get(host, 0.0), clock() + seconds)
 
 
-class _PoliteAdapter(HTTPAdapter):
+class _PoliteAdapter(GuardedAdapter):
     """Takes turns with each host, those that addresses redirect to among them, on a few connections."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, guard: Guard) -> None:
         self.turns = turns
-        super().__init__(pool_connections=64, pool_maxsize=PER_HOST, pool_block=True)
+        super().__init__(guard, pool_connections=64, pool_maxsize=PER_HOST, pool_block=True)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         self.turns.take(urlsplit(request.url or "").hostname or "")
@@ -189,7 +189,7 @@ class _Fetch:
         self.turns = Turns(pause, self.stop)
         self.session = Session()
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, _PoliteAdapter(self.turns))
+            self.session.mount(scheme, _PoliteAdapter(self.turns, self.session.guard))
         self.last_failure = ""
 
     def run(self, photos: Sequence[Photo], parallel: int, advance: Any) -> dict[str, Outcome]:
