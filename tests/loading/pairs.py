@@ -1,4 +1,4 @@
-"""Loaders over the cache, and beside them fastai's own."""
+"""Loaders over the cache, and beside them those without it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from visionkit.sources.base import Store
 def pair(
     recipe: str | Recipe, folder: Path, store: Path, size: int = 32, /, **options: Any
 ) -> tuple[Any, Any]:
-    """The loaders of a recipe on the CPU: over the cache, and fastai's own."""
+    """The loaders of a recipe on the CPU: over the cache, and without it."""
     found = get_recipe(recipe) if isinstance(recipe, str) else recipe
     own = {"bs": 4, "workers": 0, "device": "cpu", **options}
     made = []

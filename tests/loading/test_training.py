@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import noise
+from fastai.callback.data import WeightedDL
 from loading.pairs import assert_same_batches, pair, recipe_of
 from PIL import Image
 from torch import Tensor
@@ -74,18 +75,24 @@ def test_images_come_in_fastai_s_order(
     cached = pair("pets", pets, tmp_path / "store", workers=workers, **options)[0]
     cached.train.rng, stock.train.rng = random.Random(5), random.Random(5)
     assert len(cached.train) == len(stock.train)
+    plain = stock.train.plain()
+    assert type(plain) is fv.TfmdDL
+    plain.rng = random.Random(5)
     for _ in range(4):
-        assert order(cached.train) == order(stock.train)
+        assert order(cached.train) == order(stock.train) == order(plain)
 
 
-def test_rare_classes_are_drawn_as_fastai_draws_them(pets: Path, tmp_path: Path) -> None:
+def test_rare_classes_are_drawn_as_often_as_others(pets: Path, tmp_path: Path) -> None:
     for image in sorted((pets / "images").glob("Sphynx_*"))[2:]:
         image.unlink()
-    cached, stock = pair("pets", pets, tmp_path / "store", weighted_sampling=True)
+    cached, stock = pair("pets", pets, tmp_path / "store", workers=2, weighted_sampling=True)
     assert isinstance(cached.train, CachedLoading) and isinstance(cached.train, type(stock.train))
-    np.random.seed(3)
+    assert isinstance(stock.train, WeightedDL)
+    cached.train.rng, stock.train.rng = random.Random(5), random.Random(5)
+    before = np.random.get_state()
     found = [order(cached.train) for _ in range(30)]
-    np.random.seed(3)
+    assert str(before) == str(np.random.get_state())  # though the next epoch was drawn
+    stock.train.fake_l.num_workers = 0
     assert found == [order(stock.train) for _ in range(30)]
     share = np.bincount(np.concatenate(found)) / sum(map(len, found))
     assert (np.abs(share - 1 / 3) < 0.08).all()
@@ -120,9 +127,9 @@ def test_validation_images_in_training_s_way_are_made_by_fastai(pets: Path, tmp_
     for dls in (cached, stock):
         loader = dls.valid.new()
         with loader.dataset.set_split_idx(0):
-            random.seed(4)
-            torch.manual_seed(4)
+            loader.rng = random.Random(4)
             found.append(epoch(loader))
+            assert not same(found[-1], epoch(loader))  # the next time in other ways
     assert same(*found)
     assert not same(found[0], epoch(cached.valid))
     assert_same_batches(cached.valid, stock.valid)
@@ -350,7 +357,7 @@ def test_random_numbers_are_distributed_as_fastai_s(name: str, gradients: Path, 
     cached, stock = pair(recipe_of(own_block(item, batch)), gradients, tmp_path / "store", bs=32)
     random.seed(1)
     torch.manual_seed(1)
-    ours, theirs = facts(cached.train, 25), facts(stock.train, 25)
+    ours, theirs = facts(cached.train, 25), facts(stock.train.plain(), 25)
     assert len(ours) == len(theirs) == 800
     spread = theirs.std(axis=0) + 0.01
     assert (np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 5 * spread / 800**0.5 + 0.004).all()
@@ -366,6 +373,6 @@ def test_images_that_are_smaller_than_the_presize_are_enlarged(tmp_path: Path) -
             tmp_path / "images" / f"{'ab'[number % 2]}_{number}.png"
         )
     cached, stock = pair(recipe_of(own_block(fv.Resize(48), [])), tmp_path, tmp_path / "store")
-    ours, theirs = facts(cached.train, 30), facts(stock.train, 30)
+    ours, theirs = facts(cached.train, 30), facts(stock.train.plain(), 30)
     assert (np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 0.03).all()
     assert all(len(x[0]) and x[0].shape[2:] == (48, 48) for x in epoch(cached.train))

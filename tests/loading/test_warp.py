@@ -15,9 +15,9 @@ from torch import Tensor
 from visionkit.cache.building import CacheFolder, Wanted, build
 from visionkit.cache.stored import Kept, Stored
 from visionkit.loading.batches import TrainingFeed
-from visionkit.loading.drawing import seeded
 from visionkit.loading.items import ItemStep
 from visionkit.loading.on_device import DeviceTrainingFeed
+from visionkit.loading.seeding import seeded
 from visionkit.loading.targets import Targets
 from visionkit.progress import Silence
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from fastai.callback.fp16 import MixedPrecision
 
+from visionkit import devices
 from visionkit.devices import resolve_device
 from visionkit.errors import UsageError
 from visionkit.settings import Precision
@@ -17,7 +18,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
 @pytest.mark.parametrize(("has", "expected"), [(True, "bf16"), (False, "fp32")])
 def test_cpu_computes_in_bf16_where_it_can(has: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: has)
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: has)
     assert resolve_precision("auto", CPU) == expected
     assert resolve_precision("fp32", CPU) == "fp32"
 

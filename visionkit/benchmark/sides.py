@@ -19,7 +19,7 @@ from visionkit.tasks import get_task
 from visionkit.training.batch_size import largest_batch
 from visionkit.training.class_weights import class_weights
 from visionkit.training.compiling import compiled
-from visionkit.training.hardware import resolve_precision, shared_cores, tuned
+from visionkit.training.hardware import resolve_precision, resolve_workers, shared_cores, tuned
 from visionkit.training.learner import build_learner, normalize, require_fit
 from visionkit.training.mixing import mixing_callbacks
 from visionkit.training.stage_training import switch_size
@@ -74,7 +74,8 @@ class Side:
         if self.name == "stock":
             yield
             return
-        with shared_cores(self.device, 0 if self.cached else self.workers), tuned(self.device):
+        loading = 0 if self.cached else resolve_workers("auto", self.device)
+        with shared_cores(self.device, loading), tuned(self.device):
             yield
 
     def compiled(self) -> Any:

@@ -45,16 +45,27 @@ class Ahead:
         seed: of all that is random in the epoch.
         transforms: the loader's batch transforms.
         makers: the threads.
+        skipped: batches at the start that are left out.
     """
 
+    before: Any = None
+    """The state of the loader's generator before this epoch was drawn."""
+    after: Any = None
+    """The same when it was."""
+
     def __init__(
-        self, feed: Feed, places: Sequence[int], size: int, seed: int, transforms: list[Any], makers: Makers
+        self,
+        feed: Feed,
+        places: Sequence[int],
+        size: int,
+        seed: int,
+        transforms: list[Any],
+        makers: Makers,
+        skipped: int = 0,
     ) -> None:
         self.feed, self.places, self.size, self.seed = feed, places, size, seed
         self.transforms, self.makers = transforms, makers
-        self.rng: tuple[Random, Any] | None = None
-        """The loader's generator before this epoch was drawn, and its state after; None where unknown."""
-        self._starts = iter(range(0, len(places), size))
+        self._starts = iter(range(skipped * size, len(places), size))
         self._waiting: deque[Future[Batch]] = deque()
         for _ in range(makers.depth):
             self._submit()
@@ -62,8 +73,12 @@ class Ahead:
     def is_for(self, size: int, transforms: list[Any], rng: Random) -> bool:
         """Whether batches of this size, with these batch transforms, are being made, and `rng` drew them."""
         same = len(transforms) == len(self.transforms) and size == self.size
-        drawn = self.rng is None or self.rng[1] == rng.getstate()
-        return drawn and same and all(a is b for a, b in zip(transforms, self.transforms))
+        unchanged = all(a is b for a, b in zip(transforms, self.transforms))
+        return same and unchanged and self.was_drawn_by(rng)
+
+    def was_drawn_by(self, rng: Random) -> bool:
+        """Whether `rng` has done nothing since it drew this epoch."""
+        return bool(self.after == rng.getstate())
 
     def __iter__(self) -> Iterator[Batch]:
         if not self.makers.threads:

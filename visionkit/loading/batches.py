@@ -15,9 +15,10 @@ from torch import Tensor
 from visionkit.cache.stored import FULL_HEIGHT, FULL_WIDTH, HEIGHT, WIDTH, Stored
 from visionkit.loading.borders import border
 from visionkit.loading.buffers import Buffers
-from visionkit.loading.drawing import BatchSteps, Drawn, seeded
+from visionkit.loading.drawing import BatchSteps, Drawn
 from visionkit.loading.geometry import moved_points
 from visionkit.loading.items import Cut, ItemStep
+from visionkit.loading.seeding import seeded
 from visionkit.loading.targets import Targets
 from visionkit.loading.warping import Warp, light
 

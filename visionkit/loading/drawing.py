@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,7 @@ from fastai.vision.core import TensorImage
 from torch import Tensor
 
 from visionkit.loading.geometry import GEOMETRIC, Geometry, Size, draw_geometry, is_known
+from visionkit.loading.seeding import seeded
 
 _POINTWISE = ("_BrightnessLogit", "_ContrastLogit")
 
@@ -95,16 +94,3 @@ def _is_pointwise(transform: Any) -> bool:
     if isinstance(transform, LightingTfm):
         return all(type(fs).__name__ in _POINTWISE for fs in transform.fs)
     return isinstance(transform, (IntToFloatTensor, Normalize))
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Random numbers of Python and torch from `seed`, and afterwards those that would have come anyway."""
-    before = random.getstate()
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(before)

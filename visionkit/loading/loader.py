@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -11,9 +13,11 @@ from fastai.data.core import Pipeline, TfmdDL
 
 from visionkit.loading.ahead import Ahead, Makers
 from visionkit.loading.batches import Batch, Feed
+from visionkit.loading.seeded import SeededLoading, as_lists, attributes, generator_at
+from visionkit.loading.seeding import seed_of, seeded
 
 
-class CachedLoading:
+class CachedLoading(SeededLoading):
     """What a loader over the cache does differently; mixed into the class of the loader that it stands for.
 
     All random numbers of a batch come from the loader's own generator and the batch's number, so they do not
@@ -21,8 +25,9 @@ class CachedLoading:
     first batches of the next one are begun.
     """
 
+    own = SeededLoading.own | {"feed", "makers", "begun", "part"}
+
     feed: Feed
-    kind: type[TfmdDL]
     makers: Makers
     begun: Ahead | None
     part: int | None
@@ -30,38 +35,65 @@ class CachedLoading:
 
     def __iter__(self: Any) -> Iterator[Batch]:
         if self.dataset.split_idx != self.part:  # test-time augmentation: validation images, training's way
-            yield from self.plain()
+            yield from self._plainly()
             return
         self.before_iter()
+        skipped = self._start()
         epoch, self.begun = self.begun, None
         if epoch is None or not epoch.is_for(self.bs, list(self.after_batch.fs), self.rng):
             self._take_back(epoch)
-            epoch = self._begin()
+            epoch = self._begin(skipped)
+        self._before = epoch.before
         rest = Pipeline(self.feed.rest(epoch.transforms), split_idx=self.after_batch.split_idx)
         try:
-            for batch in epoch:
-                yield rest(batch if self.device is None else self.feed.finish(batch, self.device))
+            for number, batch in enumerate(epoch, skipped):
+                finished = batch if self.device is None else self.feed.finish(batch, self.device)
+                with seeded(seed_of(epoch.seed, number), self.device) if rest.fs else nullcontext():
+                    finished = rest(finished)
+                yield finished
+            self.after_iter()
+            if self.shuffle and self.makers.threads:
+                self.begun = self._begin()
         finally:
             epoch.cancel()
-        self.after_iter()
-        if self.shuffle and self.makers.threads:
-            before = copy.copy(self.rng)
-            self.begun = self._begin()
-            self.begun.rng = before, self.rng.getstate()
+            if self._before is epoch.before:
+                self._before = None
 
-    def _begin(self: Any) -> Ahead:
-        """The next epoch, in a new order."""
+    def _plainly(self: Any) -> Iterator[Batch]:
+        loader = self.plain()
+        try:
+            yield from loader
+        finally:
+            self.rng = loader.rng  # so that the next time is another
+
+    def _begin(self: Any, skipped: int = 0) -> Ahead:
+        """The next epoch, in a new order, without its first batches."""
+        before = self.rng.getstate()
         self.randomize()
-        places = list(islice(self.get_idxs(), len(self) * self.bs))
-        seed = copy.copy(self.rng).getrandbits(48)  # of a copy: the next epoch's order is as fastai has it
-        return Ahead(self.feed, places, self.bs, seed, list(self.after_batch.fs), self.makers)
+        places = list(islice(self.drawn_order(), len(self) * self.bs))
+        epoch = Ahead(
+            self.feed, places, self.bs, self._epoch_seed(), list(self.after_batch.fs), self.makers, skipped
+        )
+        epoch.before, epoch.after = before, self.rng.getstate()
+        return epoch
 
     def _take_back(self: Any, epoch: Ahead | None) -> None:
         """Forget an epoch that was begun, and that random numbers were drawn for it."""
         if epoch is not None:
             epoch.cancel()
-            if epoch.rng is not None and epoch.rng[1] == self.rng.getstate():  # else somebody has seeded it
-                self.rng = epoch.rng[0]
+            if epoch.was_drawn_by(self.rng):  # else somebody has seeded it
+                self.rng = generator_at(epoch.before)
+
+    def epoch_state(self: Any) -> list[Any]:
+        begun, between = self.begun, self._going_on is None and self._before is None
+        if between and begun is not None and begun.was_drawn_by(self.rng):
+            return as_lists(begun.before)
+        return super().epoch_state()
+
+    def go_on(self: Any, state: list[Any], batches: int) -> None:
+        super().go_on(state, batches)
+        self._take_back(self.begun)
+        self.begun = None
 
     def one_batch(self: Any) -> Batch:
         """The first batch of a new epoch."""
@@ -70,7 +102,7 @@ class CachedLoading:
         self._take_back(self.begun)
         self.begun = None
         loader = copy.copy(self)
-        loader.makers = Makers(0)
+        loader.makers, loader._going_on = Makers(0), None
         batches = iter(loader)
         try:
             return next(batches)
@@ -87,18 +119,9 @@ class CachedLoading:
             return made
         return over_cache(made, self.feed, self.makers, self.part)
 
-    def plain(self: Any) -> TfmdDL:
-        """Fastai's own loader, as this one is now."""
-        made = object.__new__(self.kind)
-        made.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in _OWN)
-        made.fake_l = copy.copy(self.fake_l)
-        made.fake_l.d = made.fake_l.default = made
-        made.fake_l.dataset = made.fake_l
-        return made
-
     def __copy__(self: Any) -> Any:
         made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, begun=None)
+        made.__dict__.update(attributes(self), begun=None)
         return made
 
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
@@ -108,7 +131,6 @@ class CachedLoading:
         return _itself, (self.plain(),)  # wherever it is read, the cache may not be there
 
 
-_OWN = frozenset({"feed", "kind", "makers", "begun", "part"})
 _OPTIONS = frozenset({"bs", "shuffle", "drop_last", "num_workers", "device", "get_idxs"})
 """What a new loader may be asked for and still take its images from the cache."""
 
@@ -121,13 +143,20 @@ def over_cache(stock: TfmdDL, feed: Feed, makers: Makers, part: int | None = Non
     """A loader that does what `stock` does, with images from `feed`.
 
     Args:
-        stock: fastai's own loader.
+        stock: fastai's own loader, or one with its own random numbers.
         feed: makes its batches.
         makers: the threads.
         part: of the data set that the feed is for; the one that `stock` is set to where None.
     """
-    loader = copy.copy(stock)
-    loader.__class__ = type(f"Cached{type(stock).__name__}", (CachedLoading, type(stock)), {})
-    loader.feed, loader.kind, loader.makers, loader.begun = feed, type(stock), makers, None
+    kind: Any = type(stock)
+    loader = object.__new__(_cached_class(kind))
+    loader.__dict__.update(attributes(stock))
+    loader.feed, loader.makers, loader.begun = feed, makers, None
     loader.part = stock.dataset.split_idx if part is None else part
-    return loader
+    made: TfmdDL = loader
+    return made
+
+
+@cache
+def _cached_class(kind: type[TfmdDL]) -> Any:
+    return type(f"Cached{kind.__name__}", (CachedLoading, kind), {"kind": kind})

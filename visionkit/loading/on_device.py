@@ -15,9 +15,10 @@ from torch.nn import functional
 from visionkit.cache.stored import OFFSET, WIDTH, Stored
 from visionkit.loading.batches import Batch, TrainingFeed, Work, as_images
 from visionkit.loading.buffers import Buffers
-from visionkit.loading.drawing import BatchSteps, seeded
+from visionkit.loading.drawing import BatchSteps
 from visionkit.loading.geometry import Geometry, draw_geometry, moved_points, unit_matrices
 from visionkit.loading.items import Cut, ItemStep
+from visionkit.loading.seeding import seeded
 from visionkit.loading.targets import Targets
 from visionkit.loading.uploading import Upload
 from visionkit.loading.warping import Warp

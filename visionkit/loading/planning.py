@@ -21,7 +21,7 @@ from visionkit.cache.building import Wanted
 from visionkit.cache.keys import cache_key
 from visionkit.cache.pictures import decode, kept_mask, kept_picture
 from visionkit.cache.stored import Kept
-from visionkit.errors import DataError
+from visionkit.errors import DataError, VisionkitError
 from visionkit.loading.drawing import BatchSteps
 from visionkit.loading.items import ItemStep, Unknown
 from visionkit.loading.openers import image_opener, mask_opener_key
@@ -89,7 +89,9 @@ class SizePlan:
         try:
             picture: Image.Image = self.dls.valid.dataset.tls[0][self._rank[number]]
             return picture
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except VisionkitError:
+            raise
+        except Exception as error:  # Pillow raises nearly anything on hostile content
             raise DataError(f"{self.dataset.images[number]}: the image does not decode ({error}).") from error
 
     def mask(self, number: int) -> np.ndarray | None:
@@ -104,7 +106,9 @@ class SizePlan:
         try:
             for function in self._mask_openers:
                 opened = function(opened)
-        except OSError as error:
+        except VisionkitError:
+            raise
+        except Exception as error:  # likewise
             raise DataError(f"{self.dataset.targets[number]}: the mask does not decode ({error}).") from error
         return self._checked(np.asarray(opened), number)
 

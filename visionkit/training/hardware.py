@@ -13,7 +13,7 @@ from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.learner import Learner
 from fastai.torch_core import to_float
 
-from visionkit.devices import cpu_has_bf16, usable_cores
+from visionkit.devices import auto_precision, usable_cores
 from visionkit.errors import UsageError
 from visionkit.settings import Precision
 
@@ -30,12 +30,14 @@ def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int
 
 @contextmanager
 def shared_cores(device: torch.device, workers: int, threads: int | None = None) -> Iterator[None]:
-    """Leave the loader processes a core each meanwhile: on a CPU, torch computes with the threads that are
-    left.
+    """Leave `workers` processes or threads a core each meanwhile: on a CPU, torch computes with those left.
 
     At least one is. More busy threads than cores make a training many times slower, since all threads wait
     for each other after every layer. `$OMP_NUM_THREADS` is respected where it is set; `threads`, where given,
     are taken in any case.
+
+    A training leaves as many as `resolve_workers` has by default, whatever its setting is: with another
+    number of threads sums come out with other last digits.
     """
     before = torch.get_num_threads()
     if threads is not None:
@@ -88,9 +90,7 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
         UsageError: the device cannot train in this format.
     """
     if precision == "auto":
-        if device.type == "cuda":
-            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+        return auto_precision(device)[0]
     if precision == "fp16" and device.type != "cuda":
         raise UsageError(
             f"--precision fp16: needs a CUDA GPU, and the device is {device.type}; use bf16 or fp32."

@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastai.callback.data import WeightedDL
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
@@ -26,9 +27,16 @@ def weighted_loading(dataset: Dataset) -> dict[str, Any]:
 
     An epoch has as many images as ever, drawn with replacement; validation stays as it is.
     """
-    from fastai.callback.data import WeightedDL
+    return {"dl_type": OwnWeightedDL, "dl_kwargs": [{"wgts": sampling_weights(dataset)}, {}]}
 
-    return {"dl_type": WeightedDL, "dl_kwargs": [{"wgts": sampling_weights(dataset)}, {}]}
+
+class OwnWeightedDL(WeightedDL):
+    """Fastai's `WeightedDL`, whose order comes from the loader's own generator as that of others does."""
+
+    def get_idxs(self) -> list[int]:
+        if not self.shuffle or not self.n:
+            return list(super().get_idxs())
+        return list(self.rng.choices(range(self.n), weights=self.wgts.tolist(), k=self.n))
 
 
 def rarity(images: Sequence[Collection[Hashable]]) -> np.ndarray:
