@@ -11,6 +11,13 @@ class VisionkitError(Exception):
 
     exit_code = 1
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message  # fastai puts words of its own into `args` of what a callback raises
+
 
 class UsageError(VisionkitError):
     """The call or the settings were wrong: a key, a flag or a value. Exit code 2."""

@@ -20,7 +20,9 @@ from visionkit.training.averaging import averaging_callbacks
 from visionkit.training.class_weights import class_weights
 from visionkit.training.hardware import channels_innermost, precision_callbacks, resolve_precision
 from visionkit.training.mixing import mixing_callbacks
+from visionkit.training.non_finite import NonFinite
 from visionkit.training.optimizer import FusedAdam
+from visionkit.training.parts import Parts
 from visionkit.training.recorder import DeviceRecorder
 from visionkit.training.step import InnermostChannels, PlainStep
 
@@ -86,7 +88,8 @@ def build_learner(
     learn: Learner = task.learner(dls, arch, settings, state=state, report=told, **options)
     learn.remove_cb(learn.recorder)
     learn.add_cb(DeviceRecorder())
-    PlainStep.install(learn)
+    PlainStep.install(learn, Parts(enabled=settings.bs != "auto"))
+    learn.add_cb(NonFinite(settings.on_nan))
     if channels_innermost(precision, dls.device):
         learn.model.to(memory_format=torch.channels_last)
         learn.add_cb(InnermostChannels())

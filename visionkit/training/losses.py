@@ -257,6 +257,11 @@ class _OneHot(_Reducing):
         return self.reduced(losses, targ)
 
 
+def divides_by_weights(module: nn.Module) -> bool:
+    """Whether this mean over targets divides by the weights of those that count, and not by their number."""
+    return isinstance(module, (nn.CrossEntropyLoss, nn.NLLLoss, _Reducing))
+
+
 class _TagFocal(nn.Module):
     pos_weight: Tensor | None
 

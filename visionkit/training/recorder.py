@@ -28,12 +28,28 @@ class DeviceRecorder(Recorder):
     def after_batch(self) -> None:
         if not self.yb:
             return
-        for metric in self._train_mets if self.training else self._valid_mets:
-            metric.accumulate(_seen_by(metric, self.learn))
+        left_out = self.training and getattr(self.learn, "left_out", False)
+        if not left_out:
+            for metric in self._train_mets if self.training else self._valid_mets:
+                metric.accumulate(_seen_by(metric, self.learn))
         if self.training:
             self.lrs.append(self.opt.hypers[-1]["lr"])
-            self.losses.append(self.smooth_loss.value)
+            counts = self.smooth_loss.count > 0
+            self.losses.append(self.smooth_loss.value if counts else self.learn.loss.detach().mean())
             self.learn.smooth_loss = self.losses[-1]
+
+    def checkpoint_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The smoothed loss, which goes on from epoch to epoch of a fit."""
+        loss = self.smooth_loss
+        return ({"smooth_loss": loss.val} if loss.count else {}), {"count": loss.count}
+
+    def go_on_from(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from `checkpoint_state`."""
+        loss = self.smooth_loss
+        loss.count = int(values["count"])
+        loss.val = tensors.get("smooth_loss", torch.zeros(()))
+        if loss.count:
+            self.learn.smooth_loss = loss.value
 
     def after_validate(self) -> None:
         if torch.cuda.is_available() and torch.cuda.is_initialized():

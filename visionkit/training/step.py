@@ -10,6 +10,7 @@ from fastai.learner import CastToTensor, Learner
 from torch import Tensor
 
 from visionkit.training.hardware import leave_autocast
+from visionkit.training.parts import Parts
 
 
 class PlainStep:
@@ -20,20 +21,25 @@ class PlainStep:
     and what is left of a batch is plain. An error leaves no autocast behind.
 
     `install` puts it in the place of the method of a Learner.
+
+    Args:
+        learn: whose batches they are.
+        parts: a callback of `learn` that computes what memory has no room for.
     """
 
-    def __init__(self, learn: Learner) -> None:
-        self.learn = learn
+    def __init__(self, learn: Learner, parts: Parts) -> None:
+        self.learn, self.parts = learn, parts
 
     @classmethod
-    def install(cls, learn: Learner) -> None:
+    def install(cls, learn: Learner, parts: Parts) -> None:
         """Let `learn` make its steps like this."""
-        learn._do_one_batch = cls(learn)
+        learn.add_cb(parts)
+        learn._do_one_batch = cls(learn, parts)
 
     def __call__(self) -> None:
         try:
             with torch._C.DisableTorchFunctionSubclass():
-                Learner._do_one_batch(self.learn)
+                self.parts.compute()
                 if isinstance(self.learn.pred, Tensor):
                     self.learn.pred = self.learn.pred.as_subclass(Tensor)
         except BaseException:
