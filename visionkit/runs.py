@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import platform
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from visionkit.atomic import write_atomically
 from visionkit.errors import UsageError, VisionkitError, nearest
+from visionkit.run_files import read_info, read_table
 
+LOCK_FILE = ".lock"
 RUN_FILE, HISTORY_FILE, BATCHES_FILE = "run.json", "history.csv", "batches.csv"
 BEFORE_METRICS = ("stage", "size", "epoch", "lr", "train_loss", "valid_loss")
 AFTER_METRICS = ("seconds", "images_per_s", "wait_percent")
@@ -42,26 +46,34 @@ class Run:
             folder,
             {"name": folder.name, **info, **process, "status": "running", "created": created, "metrics": {}},
         )
-        run.update()
+        try:
+            run.update()
+        except OSError:
+            with suppress(OSError):  # nothing is in it but the lock, and so it would only be in the way
+                (folder / LOCK_FILE).unlink(missing_ok=True)
+                folder.rmdir()
+            raise
         return run
 
     @classmethod
     def read(cls, folder: Path) -> Run:
-        """The run in `folder`. Raises UsageError where there is none."""
-        try:
-            info = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UsageError(f"{folder}: not a run folder (there is no {RUN_FILE} in it).") from None
-        except (OSError, ValueError) as error:
-            raise VisionkitError(f"{folder / RUN_FILE}: cannot be read ({error}).") from error
-        if not isinstance(info, dict):
-            raise VisionkitError(f"{folder / RUN_FILE}: cannot be read (it holds no JSON object).")
-        return cls(folder, info)
+        """The run in `folder`.
+
+        Raises:
+            UsageError: there is none.
+            VisionkitError: run.json is damaged; the message names the entry.
+        """
+        return cls(folder, read_info(folder / RUN_FILE))
 
     def update(self, **changes: Any) -> None:
         """Put `changes` into run.json."""
         self.info.update(changes)
         write_atomically(self.path / RUN_FILE, json.dumps(self.info, indent=2, default=str) + "\n")
+
+    def close(self, **changes: Any) -> None:
+        """Put `changes` into run.json where that can be written; what has ended a run may be a full disk."""
+        with suppress(OSError):
+            self.update(**changes)
 
     @property
     def name(self) -> str:
@@ -73,8 +85,8 @@ class Run:
         interrupted.
         """
         status = str(self.info.get("status"))
-        here = self.info.get("host") == platform.node()
-        return "interrupted" if status == "running" and here and not _alive(int(self.info["pid"])) else status
+        here, pid = self.info.get("host") == platform.node(), self.info.get("pid", 0)
+        return "interrupted" if status == "running" and here and not _alive(pid) else status
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -84,19 +96,12 @@ class Run:
     @property
     def history(self) -> list[dict[str, str]]:
         """The rows of history.csv, one an epoch."""
-        return self._rows(HISTORY_FILE)
+        return read_table(self.path / HISTORY_FILE, BEFORE_METRICS)
 
     @property
     def batches(self) -> list[dict[str, str]]:
         """The rows of batches.csv, one a training batch: stage, learning rate, momentum, loss."""
-        return self._rows(BATCHES_FILE)
-
-    def _rows(self, name: str) -> list[dict[str, str]]:
-        path = self.path / name
-        if not path.is_file():
-            return []
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        return read_table(self.path / BATCHES_FILE, ("stage", "lr", "mom", "loss"))
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
@@ -107,13 +112,36 @@ def _alive(pid: int) -> bool:
     """Whether there is a process of this number; on Windows, where asking would end it, always yes."""
     if os.name == "nt":
         return True
+    if pid <= 0:  # these mean groups of processes
+        return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
     return True
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Keep every other process from training in the run folder `folder`, which is made where it is missing.
+
+    A process that is killed keeps nobody.
+
+    Raises:
+        VisionkitError: another process trains there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise VisionkitError(f"{folder}: another process trains this run. Wait for it, or stop it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def new_run_folder(recipe: str, root: Path, out: Path | None = None) -> Path:

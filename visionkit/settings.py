@@ -79,6 +79,23 @@ class TrainSettings(BaseModel):
         float, setting("How much slower the first layers learn than the head, unfrozen.", "Stages", ge=1)
     ] = 100.0
     wd: Annotated[float, setting("Weight decay.", "Stages", ge=0)] = 0.01
+    patience: Annotated[
+        int,
+        setting(
+            "End an unfrozen stage after so many epochs without a better headline metric, and go on with the "
+            "next; 0 never does.",
+            "Stages",
+            ge=0,
+        ),
+    ] = 0
+    keep: Annotated[
+        Literal["last", "best"],
+        setting(
+            "Which weights the training leaves: those of its last epoch, or of the epoch at the last size "
+            "with the best headline metric.",
+            "Stages",
+        ),
+    ] = "last"
     bs: Annotated[
         Annotated[int, Field(ge=2)] | Literal["auto"],
         setting(
@@ -178,6 +195,14 @@ class TrainSettings(BaseModel):
             lt=1,
         ),
     ] = 0.0
+    on_nan: Annotated[
+        Literal["stop", "skip"],
+        setting(
+            "What becomes of a training whose loss is NaN or infinite: it stops, or skips such batches while "
+            "they are few.",
+            "Loss",
+        ),
+    ] = "stop"
 
     precision: Annotated[Precision, setting("Number format of the training.", "Machine")] = "auto"
     device: Annotated[str, setting("auto, cpu, cuda, cuda:1 or mps.", "Machine", "DEVICE", min_length=1)] = (
@@ -187,6 +212,13 @@ class TrainSettings(BaseModel):
         Annotated[int, Field(ge=0)] | Literal["auto"],
         setting("Processes that load images; 0 loads in the main one.", "Machine"),
     ] = "auto"
+    deterministic: Annotated[
+        bool,
+        setting(
+            "On a GPU take only operations that always give the same, which costs speed; on a CPU all do.",
+            "Machine",
+        ),
+    ] = False
     compile: Annotated[
         bool,
         setting(
@@ -196,6 +228,14 @@ class TrainSettings(BaseModel):
         ),
     ] = False
 
+    checkpoint_minutes: Annotated[
+        float,
+        setting(
+            "Minutes after which a training is saved within an epoch; it is saved after epochs, too.",
+            "Machine",
+            gt=0,
+        ),
+    ] = 10.0
     cache: Annotated[
         Literal["auto", "off"],
         setting(

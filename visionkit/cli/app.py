@@ -13,6 +13,8 @@ from visionkit.cli.classify_command import HELP as CLASSIFY_HELP
 from visionkit.cli.classify_command import classify
 from visionkit.cli.common_options import SettingsOption
 from visionkit.cli.data_command import data
+from visionkit.cli.doctor_command import HELP as DOCTOR_HELP
+from visionkit.cli.doctor_command import doctor
 from visionkit.cli.evaluate_command import HELP as EVALUATE_HELP
 from visionkit.cli.evaluate_command import EvaluateCommand, evaluate
 from visionkit.cli.export_command import HELP as EXPORT_HELP
@@ -23,8 +25,11 @@ from visionkit.cli.predict_command import HELP as PREDICT_HELP
 from visionkit.cli.predict_command import predict
 from visionkit.cli.reproduce_command import HELP as REPRODUCE_HELP
 from visionkit.cli.reproduce_command import reproduce
+from visionkit.cli.resume_command import HELP as RESUME_HELP
+from visionkit.cli.resume_command import resume
 from visionkit.cli.submit_command import HELP as SUBMIT_HELP
 from visionkit.cli.submit_command import submit
+from visionkit.visible import visible
 
 HELP = (
     "Train vision models from recipes, on fastai: one label an image, tags, masks or key points.\n\n"
@@ -90,6 +95,7 @@ def options(
 
 
 app.command()(data)
+app.command(help=DOCTOR_HELP)(doctor)
 app.command(help=EXPORT_HELP)(export)
 app.command()(new)
 app.command(help=CLASSIFY_HELP)(classify)
@@ -100,6 +106,7 @@ app.command()(hub_commands.card)
 app.command(help=hub_commands.PUSH_HELP)(hub_commands.push)
 app.command(help=hub_commands.LOAD_HELP)(hub_commands.load)
 app.command(help=REPRODUCE_HELP)(reproduce)
+app.command(help=RESUME_HELP)(resume)
 
 
 @app.command()
@@ -141,4 +148,4 @@ def plot(run: RunName, settings: SettingsOption = None) -> None:
     with terminal_progress(stderr=True) as progress:
         pictures = plot_run(found, store=file.store(progress))
     for picture in pictures:
-        typer.echo(picture)
+        typer.echo(visible(picture))

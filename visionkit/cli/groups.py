@@ -34,9 +34,9 @@ class Program:
 PROGRAM = Program()
 ORDER = (
     *("recipes", "new", "data", "check", "show", "lr-find", "bench"),
-    *("runs", "plot", "evaluate", "reproduce"),
+    *("runs", "resume", "plot", "evaluate", "reproduce"),
     *("predict", "export", "submit", "card", "push", "load"),
-    *("classify", "cache", "settings"),
+    *("classify", "cache", "settings", "doctor"),
 )
 """Of the commands in the help text: as one comes to need them."""
 
@@ -85,8 +85,8 @@ class RecipeGroup(TyperGroup):
             if PROGRAM.debug:
                 raise
             raise typer.Exit(report_error(error)) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as error:
+            raise typer.Exit(getattr(error, "exit_code", INTERRUPTED)) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from visionkit.errors import UsageError, VisionkitError
+from visionkit.disk_faults import cannot_write
+from visionkit.errors import UsageError
 
 StarterTask = Literal["single-label", "multi-label", "segmentation"]
 
@@ -62,5 +63,5 @@ def write_recipe(name: str, task: StarterTask, folder: Path) -> Path:
     try:
         write_atomically(file, templates.get_template(f"{task}.py.jinja").render(name=name))
     except OSError as error:
-        raise VisionkitError(f"{file}: cannot be written ({error}).") from error
+        raise cannot_write(file, error) from error
     return file

@@ -20,6 +20,7 @@ from visionkit.cli.common_options import (
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
     from visionkit.recipe import Recipe
+    from visionkit.runs import Run
     from visionkit.settings import TrainSettings
     from visionkit.settings_file import SettingsFile
 
@@ -91,6 +92,11 @@ def train(
             store=call.file.store(reporter),
             reporter=reporter,
         )
+    print_done(run)
+
+
+def print_done(run: Run) -> None:
+    """What a finished training came to, and where it is."""
     from visionkit.cli.tables import print_class_report
 
     print_class_report(run)
@@ -154,7 +160,7 @@ def lr_find(
     dataset = call.dataset(data, sample)
     set_seed(call.settings.seed)
     cached = dataset.fill_cache([call.settings.size])
-    with shared_cores(device, 0 if cached else resolve_workers(call.settings.workers, device)):
+    with shared_cores(device, 0 if cached else resolve_workers("auto", device)):
         dls = dataset.dataloaders(call.settings.size, device, fill=False)
         test = suggest_rates(build_learner(dataset.recipe, dls, call.settings, quiet=True))
     title = f"{recipe.name}: learning-rate search, {call.settings.arch} at {call.settings.size} px"

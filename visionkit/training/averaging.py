@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Any
 
 import torch
 from fastai.callback.core import Callback
@@ -59,6 +60,21 @@ class Averaging(Callback):
     def restart(self, averages: list[Tensor], step: int) -> None:
         """Go on from `averages` after `step` steps, after a fit that was broken off."""
         self.averages, self.step, self._swapped = averages, step, False
+
+    def swap_back(self) -> None:
+        """Put the weights themselves into the network, where a validation was broken off."""
+        if self._swapped:
+            self._swap()
+
+    def checkpoint_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The averages and how many steps are in them."""
+        return {str(number): value for number, value in enumerate(self.averages)}, {"step": self.step}
+
+    def go_on_from(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from `checkpoint_state`."""
+        device = next(self.model.parameters()).device
+        averages = [tensors[str(number)].to(device, copy=True) for number in range(len(tensors))]
+        self.restart(averages, int(values["step"]))
 
     @property
     def _searching(self) -> bool:

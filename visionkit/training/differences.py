@@ -79,7 +79,7 @@ class Record(BaseModel):
     data: RecordedData
     device: str
     precision: Precision
-    metrics: dict[str, float] = Field(min_length=1)
+    metrics: dict[str, float]
     versions: dict[str, str]
     git_commit: str | None = None
     git_changed: bool | None = None
@@ -89,25 +89,33 @@ class Record(BaseModel):
     batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = ()
 
     @classmethod
-    def of(cls, run: Run) -> Record:
+    def of(cls, run: Run, finished: bool = True) -> Record:
         """What `run` recorded.
 
+        Args:
+            run: of any version.
+            finished: whether only a finished run will do.
+
         Raises:
-            VisionkitError: it is not finished, or its run.json is damaged; the message names the entry.
+            VisionkitError: it is not finished and has to be, or its run.json is damaged; the message names
+                the entry.
         """
-        if run.info.get("status") != "done":
+        if finished and run.info.get("status") != "done":
             raise VisionkitError(
                 f"{run.path}: the run is {run.info.get('status', 'without a status')}, so that there are no "
                 "final figures to reproduce. Only finished runs have."
             )
         try:
-            return cls.model_validate({**run.info, "name": run.name})
+            record = cls.model_validate({**run.info, "name": run.name})
         except ValidationError as error:
             first = error.errors()[0]
             entry = ".".join(map(str, first["loc"]))
             raise VisionkitError(
                 f"{run.path / RUN_FILE}: damaged, or of another version: entry {entry}: {first['msg']}."
             ) from None
+        if finished and not record.metrics:
+            raise VisionkitError(f"{run.path / RUN_FILE}: damaged: entry metrics: there are none.")
+        return record
 
 
 def usable_device(record: Record) -> str:

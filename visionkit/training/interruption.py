@@ -1,44 +1,83 @@
-"""Ctrl-C that cannot get lost."""
+"""Ctrl-C and SIGTERM, at which a training ends at a batch's end, and which cannot get lost."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
 from fastai.callback.core import Callback
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, as from a scheduler that takes a machine back."""
+
+    exit_code = 128 + signal.SIGTERM
+
 
 class Interruption(Callback):
-    """Raises KeyboardInterrupt at once, and again after the batch if that was swallowed.
+    """Raises KeyboardInterrupt once the batch under way is done, and saved; for a second signal at once.
 
-    Python drops an exception that a signal raises while a finalizer or another callback of C code happens to
-    run. A context manager for the main thread; as a callback of the Learner it looks again after every batch.
+    Where no batch is under way it raises at once. Python drops an exception that a signal raises while a
+    finalizer or another callback of C code happens to run; so it is raised again after the next batch.
+
+    A context manager for the main thread, and the last callback of the Learner.
+
+    Args:
+        note: told that a training goes on to the end of its batch.
     """
 
-    order = -50
+    order = 95  # after checkpoints are saved
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[str], None] = print) -> None:
+        self.note = note
         self.asked = False
-        self._before: Any = None
+        self._error: type[KeyboardInterrupt] = KeyboardInterrupt
+        self._in_fit = False
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
-        ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as a script's background jobs have it
-        if threading.current_thread() is threading.main_thread() and not ignored:
-            self._before = signal.signal(signal.SIGINT, self._ask)
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:  # as a script's background jobs have Ctrl-C
+                    self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._before = {}
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        raise KeyboardInterrupt
+        first, self.asked = not self.asked, True
+        self._error = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if not (first and self._in_fit):
+            raise self._error
+        self.note("stopping   at the end of this batch, which is then saved; once more stops at once")
+
+    def before_fit(self) -> None:
+        self._in_fit = True
+
+    def after_fit(self) -> None:
+        self._in_fit = False
+        self._stop_if_asked()
 
     def after_batch(self) -> None:
+        if not (self.training and self.iter + 1 >= self.n_iter):  # else `after_train` is next
+            self._stop_if_asked()
+
+    def after_train(self) -> None:
+        self._stop_if_asked()
+
+    def after_epoch(self) -> None:
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
         if self.asked:
-            raise KeyboardInterrupt
+            raise self._error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from visionkit.training.waiting import Waiting
 
 TELL_EVERY = 0.5
 """Seconds after which the reporter hears of a training again: the GPU is waited for each time."""
+
+
+_TOTALS = ("trained_images", "training_seconds", "waited_seconds")
 
 
 class Recording(Callback):
@@ -45,6 +49,7 @@ class Recording(Callback):
         self.batches: list[tuple[int, float, float, float]] = []
         self.trained_images, self.training_seconds, self.waited_seconds = 0, 0.0, 0.0
         self._unread: list[tuple[int, float, float, Tensor]] = []
+        self._under_way = False
 
     @property
     def wait_percent(self) -> float:
@@ -53,12 +58,44 @@ class Recording(Callback):
 
     def forget(self, stage: Stage) -> None:
         """Drop the rows of `stage`, which starts again; the time that it took still counts for the run."""
-        self._unread = []
+        self._unread, self._under_way = [], False
         self.epochs = [row for row in self.epochs if row.stage.number != stage.number]
         self.batches = [row for row in self.batches if row[0] != stage.number]
 
+    def checkpoint_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All rows so far, and of the epoch under way what it has counted."""
+        self._read()
+        batches = torch.tensor(self.batches, dtype=torch.float64).reshape(-1, 4)
+        values = {name: getattr(self, name) for name in _TOTALS}
+        values["epochs"] = [asdict(row) for row in self.epochs]
+        if self._under_way:
+            values["epoch"] = {
+                "images": self._images,
+                "seconds": time.perf_counter() - self._started,
+                "training_seconds": self._training_seconds,
+                "waited": self.waiting.seconds,
+            }
+        return {"batches": batches}, values
+
+    def go_on_from(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from `checkpoint_state`."""
+        self.batches = [(int(stage), *rest) for stage, *rest in tensors["batches"].tolist()]
+        for name in _TOTALS:
+            setattr(self, name, values[name])
+        self.epochs = [EpochResult(**{**row, "stage": Stage(**row["stage"])}) for row in values["epochs"]]
+        if self._under_way and "epoch" in values:
+            epoch = values["epoch"]
+            self._images, self._training_seconds = epoch["images"], epoch["training_seconds"]
+            self._started = time.perf_counter() - epoch["seconds"]
+            self.waiting.seconds = epoch["waited"]
+
+    def metrics_of(self, stage: int, epoch: int) -> dict[str, float]:
+        """The figures of an epoch: number of its stage, and in it, both from 1."""
+        return next(row.metrics for row in self.epochs if (row.stage.number, row.epoch) == (stage, epoch))
+
     def before_epoch(self) -> None:
         if self.stage is not None:
+            self._under_way = True
             self._started = self._told = time.perf_counter()
             self._images, self._untold, self._training_seconds = 0, 0, 0.0
             self._unread = []
@@ -102,6 +139,7 @@ class Recording(Callback):
         self.training_seconds += self._training_seconds
         self.waited_seconds += self.waiting.seconds
         self.epochs.append(result)
+        self._under_way = False
         self._write()
         self.reporter.epoch_done(result)
 

@@ -13,7 +13,7 @@ from visionkit.data.splits import SPLIT_FILE, split_text
 from visionkit.devices import resolve_device
 from visionkit.errors import VisionkitError
 from visionkit.recipe import Recipe
-from visionkit.registry import get_recipe
+from visionkit.recorded_recipe import recorded_recipe
 from visionkit.runs import RUN_FILE, Run
 from visionkit.settings import TrainSettings
 from visionkit.settings_file import validated
@@ -65,21 +65,24 @@ class Plan:
         return [each for each in self.differences if each.effect == "other results"]
 
 
-def plan_reproduction(run: Run, data: Path | str | None = None, store: Store | None = None) -> Plan:
+def plan_reproduction(
+    run: Run, data: Path | str | None = None, store: Store | None = None, finished: bool = True
+) -> Plan:
     """Compare `run` with what is here now; nothing is trained.
 
     Args:
-        run: a finished run.
+        run: a finished run, or any other where `finished` is not set.
         data: where its data set is now, if elsewhere: a folder, or the name of a source.
         store: a sample that is gone is drawn there again.
+        finished: whether the run has to have final figures.
 
     Raises:
         VisionkitError: the run is not finished, its run.json is damaged, or recipe, data or weights are gone.
     """
     store = store or Store()
-    record = Record.of(run)
+    record = Record.of(run, finished)
     read_epochs(run)
-    recipe = _recipe(record)
+    recipe = _recipe(run, record)
     settings = _settings(run, record, recipe)
     folder = _folder(record, recipe, settings, data, store)
     device = resolve_device(usable_device(record))
@@ -160,13 +163,13 @@ def reproduce(
     return run, outcome
 
 
-def _recipe(record: Record) -> Recipe:
+def _recipe(run: Run, record: Record) -> Recipe:
     if record.recipe_file is not None and not Path(record.recipe_file).is_file():
         raise VisionkitError(
             f"{record.recipe_file}: the recipe file that {record.name} was trained with is no longer there. "
             "Put it back."
         )
-    return get_recipe(record.recipe_file or record.recipe)
+    return recorded_recipe(run)
 
 
 def _recipe_differences(record: Record, recipe: Recipe) -> Iterator[Difference]:

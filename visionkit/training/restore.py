@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from visionkit.devices import resolve_device
 from visionkit.errors import VisionkitError
 from visionkit.inference.bundle import load_weights
 from visionkit.progress import Silence
-from visionkit.registry import get_recipe
+from visionkit.recorded_recipe import recorded_recipe, recorded_settings
 from visionkit.runs import Run
 from visionkit.sources.base import Store
 from visionkit.training.class_weights import CLASS_WEIGHTS_FILE
@@ -45,11 +46,11 @@ def recorded_dataset(run: Run, store: Store | None = None) -> Dataset:
     Raises:
         VisionkitError: it is no longer there, or is another one.
     """
-    recipe = get_recipe(run.info.get("recipe_file") or run.info["recipe"])
+    recipe = recorded_recipe(run)
     folder = Path(run.info["data"]["path"])
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which takes any text, such as names that are too long
         raise VisionkitError(f"{folder}: the data set that {run.name} was trained on is no longer there.")
-    settings = recipe.settings.model_validate(run.info["settings"]).replaced(**_recorded(run))
+    settings = recorded_settings(run, recipe).replaced(**_recorded(run))
     dataset = Dataset.open(recipe, settings, folder, store or Store(progress=Silence()))
     if dataset.fingerprint() != run.info["data"]["fingerprint"]:
         raise VisionkitError(f"{folder}: the data set has changed since {run.name} was trained.")

@@ -1,0 +1,1 @@
+"""Checkpoints: everything that a training is, at the end of a batch, in one file."""
