@@ -2,10 +2,10 @@
 
     python benchmarks/kills.py --kills 200 --seed 1 --out benchmarks/results/kills.json
 
-For each case (a recipe's sample with options) a training runs to its end. Then the same training is begun,
-killed with SIGKILL at a random moment, resumed with `visionkit resume`, killed again, and so on; what is left
-is finished without a kill. Weights, history.csv (times aside), batches.csv and final metrics have to be the
-same to the last bit; after every kill, each file in the run folder has to be whole. Exits with 1 otherwise.
+For each case (a recipe with options, on a few drawn images) a training runs to its end. Then it is begun
+again, killed with SIGKILL at a random moment, resumed with `visionkit resume`, killed again, and so on; the
+rest is finished without a kill. Weights, history.csv (times aside), batches.csv and final metrics have to be
+the same to the last bit; after every kill, each file in the run folder has to be whole. Exits with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -25,13 +25,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import record
 from PIL import Image
 from safetensors.torch import load_file
 
-COMMON = ("--sample", "--no-pretrained", "--device", "cpu", "--checkpoint-minutes", "0.002")
-TINY = ("--arch", "small_vgg", "--size", "32", "--epochs", "2", "--bs", "16")
-UNET = ("--arch", "squeezenet1_0", "--size", "32", "--epochs", "2", "--bs", "8")
+COMMON = ("--no-pretrained", "--device", "cpu")
+TINY = (
+    "--arch",
+    "small_vgg",
+    "--size",
+    "32",
+    "--epochs",
+    "3",
+    "--bs",
+    "4",
+    "--checkpoint-minutes",
+    "0.0005",
+)  # after each batch
+UNET = (
+    "--arch",
+    "squeezenet1_1",
+    "--size",
+    "36",
+    "--then",
+    "",
+    "--epochs",
+    "2",
+    "--bs",
+    "4",
+    "--checkpoint-minutes",
+    "0.01",
+)
+IMAGES = 32
+"""In each data set."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +68,17 @@ class Case:
     name: str
     args: tuple[str, ...]
 
+    def command(self, folder: Path, out: Path) -> list[str]:
+        """What trains it, into `out`."""
+        return [*self.args, *COMMON, "--data", str(folder / "data" / self.args[0]), "--out", str(out)]
+
 
 CASES = (
-    Case("pets, two sizes", ("pets", *TINY, "--then", "48")),
+    Case("pets, two sizes", ("pets", *TINY, "--then", "40")),
     Case("pets, cache off, no workers", ("pets", *TINY, "--cache", "off", "--workers", "0")),
-    Case("planet, average of weights", ("planet", *TINY, "--then", "48", "--ema", "0.9")),
-    Case("planet, cache off, 2 workers, MixUp", ("planet", *TINY, "--cache", "off", "--workers", "2",
+    Case("planet, average of weights", ("planet", *TINY, "--then", "40", "--ema", "0.9")),
+    Case("planet, cache off, 2 workers, MixUp", ("planet", *TINY, "--then", "",
+                                                "--cache", "off", "--workers", "2",
                                                 "--mixup", "0.4")),
     Case("camvid", ("camvid", *UNET)),
     Case("camvid, cache off, 1 worker", ("camvid", *UNET, "--cache", "off", "--workers", "1")),
@@ -91,7 +123,31 @@ def prepare(folder: Path) -> None:
     os.environ.update(HOME=str(folder / "home"), OMP_NUM_THREADS="1")
     for name in ("home", "work"):
         (folder / name).mkdir()
+    draw_data(folder / "data")
     os.chdir(folder / "work")
+
+
+def draw_data(folder: Path) -> None:
+    """Small data sets in the layouts of pets, planet and camvid; noise with something to learn in it."""
+    draw = np.random.default_rng(0)
+    for place in ("pets/images", "planet/train-jpg", "camvid/images", "camvid/labels"):
+        (folder / place).mkdir(parents=True)
+    rows = ["image_name,tags"]
+    for number in range(IMAGES):
+        kind = number % 2
+        pixels = (draw.integers(0, 120, (36, 48, 3)) + 120 * kind).astype(np.uint8)
+        mask = np.zeros((36, 48), dtype=np.uint8)
+        mask[10 + number % 10 :] = 1
+        breed = ("Sphynx", "pug")[kind]
+        Image.fromarray(pixels).save(folder / f"pets/images/{breed}_{number // 2}.jpg")
+        Image.fromarray(pixels).convert("CMYK").save(folder / f"planet/train-jpg/train_{number}.jpg")
+        rows.append(f"train_{number},{('haze', 'clear primary')[kind]}")
+        Image.fromarray(pixels + 100 * mask[..., None]).save(folder / f"camvid/images/{number}.png")
+        Image.fromarray(mask).save(folder / f"camvid/labels/{number}_P.png")
+    (folder / "planet/train_v2.csv").write_text("\n".join(rows) + "\n")
+    (folder / "camvid/codes.txt").write_text("Sky\nRoad\n")
+    valid = [f"{number}.png\n" for number in range(IMAGES - 6, IMAGES)]
+    (folder / "camvid/valid.txt").write_text("".join(valid))
 
 
 def started(args: Sequence[str], log: Path) -> int:
@@ -119,7 +175,7 @@ def reference(case: Case, folder: Path) -> tuple[Path, float]:
     """The run that nobody disturbs, and its seconds."""
     out, began = folder / f"reference {case.name}", time.perf_counter()
     log = folder / "reference.log"
-    pid = started([*case.args, *COMMON, "--out", str(out)], log)
+    pid = started(case.command(folder, out), log)
     if os.waitpid(pid, 0)[1] != 0:
         raise RuntimeError(f"{case.name}: the training failed:\n{log.read_text()}")
     return out, time.perf_counter() - began
@@ -139,7 +195,7 @@ def tortured(
     most = draw.randint(3, 12)
     while True:
         begun = (out / "run.json").is_file()
-        args = ["resume", str(out)] if begun else [*case.args, *COMMON, "--out", str(out)]
+        args = ["resume", str(out)] if begun else case.command(folder, out)
         if not begun:
             shutil.rmtree(out, ignore_errors=True)
         pid = started(args, log)

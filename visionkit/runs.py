@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -18,9 +19,10 @@ from visionkit.atomic import write_atomically
 from visionkit.errors import UsageError, VisionkitError, nearest
 from visionkit.run_files import read_info, read_table
 
-LOCK_FILE = ".lock"
+CHECKPOINT_FOLDER, LOCK_FILE = "checkpoint", ".lock"
 RUN_FILE, HISTORY_FILE, BATCHES_FILE = "run.json", "history.csv", "batches.csv"
 BEFORE_METRICS = ("stage", "size", "epoch", "lr", "train_loss", "valid_loss")
+_CLOSE_TRIES = 5
 AFTER_METRICS = ("seconds", "images_per_s", "wait_percent")
 """Columns of history.csv; between them stand those of the task's metrics."""
 
@@ -50,7 +52,7 @@ class Run:
             run.update()
         except OSError:
             with suppress(OSError):  # nothing is in it but the lock, and so it would only be in the way
-                (folder / LOCK_FILE).unlink(missing_ok=True)
+                shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
                 folder.rmdir()
             raise
         return run
@@ -71,9 +73,15 @@ class Run:
         write_atomically(self.path / RUN_FILE, json.dumps(self.info, indent=2, default=str) + "\n")
 
     def close(self, **changes: Any) -> None:
-        """Put `changes` into run.json where that can be written; what has ended a run may be a full disk."""
-        with suppress(OSError):
-            self.update(**changes)
+        """Put `changes` into run.json where that can be written; what has ended a run may be a full disk.
+
+        A loader process that dies meanwhile interrupts the writing, by torch's signal handler; so it is
+        written again.
+        """
+        for _ in range(_CLOSE_TRIES):
+            with suppress(OSError, RuntimeError):
+                self.update(**changes)
+                return
 
     @property
     def name(self) -> str:
@@ -132,8 +140,9 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         VisionkitError: another process trains there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_FILE)
+    place = folder / CHECKPOINT_FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -119,7 +119,7 @@ def test_one_label(cli: Cli, pets: Path) -> None:
     shutil.rmtree("run/evaluation")
     Path("run/evaluation").write_text("in the way")
     before = state()
-    refused(cli("evaluate", "run", "--calibrate", "--workers", 0), 1, "run: cannot be written")
+    refused(cli("evaluate", "run", "--calibrate", "--workers", 0), 1, "evaluation", "cannot be written")
     assert state() == before, "what was fitted is stored with the rest, or not at all"
     Path("run/evaluation").unlink()
     pets.rename(pets.with_name("moved"))

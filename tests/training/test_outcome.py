@@ -52,24 +52,30 @@ def test_the_next_number_is_another(
 
 
 def test_epochs_are_compared_without_their_times(tmp_path: Path) -> None:
-    head = "stage,size,epoch,valid_loss,seconds,images_per_s,wait_percent\n"
+    head = "stage,size,epoch,lr,train_loss,valid_loss,seconds,images_per_s,wait_percent\n"
     then = written(
-        tmp_path / "a", {"f2": 0.5}, head + "1,32,1,0.500000,1.0,9,0.1\n1,32,2,0.400000,1.0,9,0.1\n"
+        tmp_path / "a",
+        {"f2": 0.5},
+        head + "1,32,1,1,1,0.500000,1.0,9,0.1\n1,32,2,1,1,0.400000,1.0,9,0.1\n",
     )
     slower = written(
-        tmp_path / "b", {"f2": 0.5}, head + "1,32,1,0.500000,7.0,2,20.0\n1,32,2,0.400000,1.0,9,0.1\n"
+        tmp_path / "b",
+        {"f2": 0.5},
+        head + "1,32,1,1,1,0.500000,7.0,2,20.0\n1,32,2,1,1,0.400000,1.0,9,0.1\n",
     )
     assert compare_runs(then, slower).identical
     other = written(
-        tmp_path / "c", {"f2": 0.5}, head + "1,32,1,0.500000,1.0,9,0.1\n1,32,2,0.400001,1.0,9,0.1\n"
+        tmp_path / "c",
+        {"f2": 0.5},
+        head + "1,32,1,1,1,0.500000,1.0,9,0.1\n1,32,2,1,1,0.400001,1.0,9,0.1\n",
     )
     outcome = compare_runs(then, other)
     (deviation,) = outcome.epochs
     assert deviation.figure == "stage 1, epoch 2: valid_loss" and not outcome.identical
     assert deviation.difference == pytest.approx(1e-6)
-    shorter = written(tmp_path / "d", {"f2": 0.5}, head + "1,32,1,0.500000,1.0,9,0.1\n")
+    shorter = written(tmp_path / "d", {"f2": 0.5}, head + "1,32,1,1,1,0.500000,1.0,9,0.1\n")
     assert {each.figure for each in compare_runs(then, shorter).epochs} == {
-        f"stage 1, epoch 2: {name}" for name in ("stage", "size", "epoch", "valid_loss")
+        f"stage 1, epoch 2: {name}" for name in ("stage", "size", "epoch", "lr", "train_loss", "valid_loss")
     }
     assert not compare_runs(shorter, then).identical
     assert compare_runs(written(tmp_path / "e", {"f2": 0.5}), then).compared == 0

@@ -93,7 +93,7 @@ def _from_cache(loader: Any, places: list[int], parts: Parts) -> None:
     if upload is not None:  # bytes are moved first, and augmented where they are
         feed.upload = _TimedUpload(upload, parts)
     try:
-        batch = feed.prepare(places, loader.rng.getrandbits(48), transforms, None)()
+        batch = feed.prepare(places, loader.rng.getrandbits(48), transforms)()
         parts.end("augment")
         if device is not None:
             batch = feed.finish(batch, device)

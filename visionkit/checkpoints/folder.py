@@ -9,8 +9,8 @@ from pathlib import Path
 
 from visionkit.checkpoints.form import Checkpoint, read_checkpoint, write_checkpoint
 from visionkit.errors import VisionkitError
+from visionkit.runs import CHECKPOINT_FOLDER
 
-FOLDER = "checkpoint"
 KEPT = 2
 _NAME = re.compile(r"(\d{6,})\.safetensors")
 
@@ -23,7 +23,7 @@ class CheckpointFolder:
     """
 
     def __init__(self, run: Path) -> None:
-        self.path = run / FOLDER
+        self.path = run / CHECKPOINT_FOLDER
         self.damaged: list[Path] = []
         """Checkpoints that `newest` passed over."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from errno import EMFILE, ENFILE
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -101,6 +102,9 @@ class MaskFacts:
 def look(path: Path) -> ImageFacts:
     """Read and decode the image file at `path` once; whatever it holds, nothing is raised.
 
+    Raises:
+        OSError: too many files are open.
+
     JPEGs are decoded at reduced scale, which reads all of their data and is much faster. Of an animation, the
     first frame is decoded, which is the one that trainings see.
     """
@@ -118,6 +122,8 @@ def look(path: Path) -> ImageFacts:
     except MemoryError:
         return ImageFacts(path, size, "there was not enough memory to decode it", "unreadable file")
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile content
+        if isinstance(error, OSError) and error.errno in (EMFILE, ENFILE):
+            raise  # no fault of the image
         kind, fault_text = _explained(error, path)
         known.update(fault=fault_text, fault_kind=kind)
     return ImageFacts(**known)

@@ -20,6 +20,7 @@ def silence_libraries() -> None:
     logging.captureWarnings(False)
     Queue._on_queue_feeder_error = staticmethod(_end_worker)  # type: ignore[attr-defined]
     sys.excepthook = _of_this_process
+    sys.unraisablehook = lambda _: None  # what finalizers meet after an error that is told already
 
 
 def _end_worker(error: Exception, item: object) -> None:
