@@ -5,7 +5,7 @@
 For each case (a recipe with options, on a few drawn images) a training runs to its end. Then it is begun
 again, killed with SIGKILL at a random moment, resumed with `visionkit resume`, killed again, and so on; the
 rest is finished without a kill. Weights, history.csv (times aside), batches.csv and final metrics have to be
-the same to the last bit; after every kill, each file in the run folder has to be whole. Exits with 1 otherwise.
+the same to the last bit; after every kill, each file of the run has to be whole. Exits with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def tortured(
         if not begun:
             shutil.rmtree(out, ignore_errors=True)
         pid = started(args, log)
-        left = draw.uniform(0.05, 0.8) * seconds if kills < most else float("inf")
+        left = draw.uniform(0.02, 0.4) * seconds if kills < most else float("inf")
         status = ended(pid, left)
         if status is None:
             os.killpg(pid, signal.SIGKILL)
