@@ -137,11 +137,11 @@ def test_sigterm_saves_first_too(
     result = trained("pets, from files", "broken")
     assert result.exit_code == 143, result.output
     assert "saved      at stage 1" in result.output
-    assert sorted(file.suffix for file in Path("broken/checkpoint").iterdir()) == [".safetensors"]
+    assert len(list(Path("broken/checkpoint").glob("*.safetensors"))) == 1
 
 
 def test_a_damaged_checkpoint_falls_back(cli: Cli, broken: Path, trained: Callable[..., object]) -> None:
-    files = sorted((broken / "checkpoint").iterdir())
+    files = sorted((broken / "checkpoint").glob("*.safetensors"))
     assert len(files) == 2
     content = bytearray(files[1].read_bytes())
     content[len(content) // 2] ^= 1
