@@ -112,6 +112,29 @@ def test_the_same_to_the_last_bit(
     assert_same("whole", "broken")
 
 
+def test_asked_at_the_end_of_a_stage(
+    cli: Cli, trained: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last validation, when nothing of the fit is left but to leave it."""
+    after_epoch = Recording.after_epoch
+
+    def asked(recording: Recording) -> None:
+        after_epoch(recording)
+        if recording.stage is not None and recording.epoch + 1 == recording.n_epoch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recording, "after_epoch", asked)
+        result = trained("pets, from files", "broken")
+        assert result.exit_code == 130 and "saved      at stage 2, epoch 1" in result.output, result.output
+        result = cli("resume", "broken")
+        assert result.exit_code == 130 and "saved      at stage 3" in result.output, result.output
+    result = cli("resume", "broken")
+    assert result.exit_code == 0 and "after the last of 2 stages" in result.output, result.output
+    trained("pets, from files", "whole")
+    assert_same("whole", "broken")
+
+
 def test_a_run_that_is_done_is_left_alone(cli: Cli, trained: Callable[..., object]) -> None:
     trained("pets, from files", "done", "--then", "")
     before = {file: file.read_bytes() for file in Path("done").rglob("*") if file.is_file()}

@@ -90,6 +90,7 @@ class Saving(Callback):
         """Save between `stage` and the next; `learn` is in no fit."""
         self.stage = None
         self.save(Position(stage=stage.number + 1))
+        self.interruption.stage_done()
 
     def save(self, position: Position) -> None:
         """Write a checkpoint; what keeps it from being written is told, and no error."""

@@ -64,10 +64,6 @@ class Interruption(Callback):
     def before_fit(self) -> None:
         self._in_fit = True
 
-    def after_fit(self) -> None:
-        self._in_fit = False
-        self._stop_if_asked()
-
     def after_batch(self) -> None:
         if not (self.training and self.iter + 1 >= self.n_iter):  # else `after_train` is next
             self._stop_if_asked()
@@ -76,6 +72,12 @@ class Interruption(Callback):
         self._stop_if_asked()
 
     def after_epoch(self) -> None:
+        if self.epoch + 1 < self.n_epoch:  # else `stage_done` is next
+            self._stop_if_asked()
+
+    def stage_done(self) -> None:
+        """The fit is over, and saved."""
+        self._in_fit = False
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
