@@ -118,6 +118,7 @@ def test_no_room_for_what_ends_a_run(cli: Cli, pets: Path, monkeypatch: pytest.M
     assert not left_over(Path("run"))
 
 
+@pytest.mark.slow
 def test_small_disk(cli: Cli, pets: Path, mounted: Callable[..., Path]) -> None:
     """With room for the tables and none for the model."""
     disk = mounted("size=400k")
@@ -134,6 +135,7 @@ def test_read_only_disk(cli: Cli, pets: Path, mounted: Callable[..., Path]) -> N
     )
 
 
+@pytest.mark.slow
 def test_read_only_run_folder_keeps_what_it_has(cli: Cli, pets: Path, mounted: Callable[..., Path]) -> None:
     disk = mounted("size=100m")
     stored_run(disk / "run", "single-label", pets)
@@ -154,6 +156,7 @@ def test_read_only_run_folder_keeps_what_it_has(cli: Cli, pets: Path, mounted: C
     assert content(disk) == before and not left_over(disk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("to", "ending"), [("onnx", ".onnx"), ("pt2", ".pt2"), ("safetensors", "")])
 def test_no_room_for_an_export(to: str, ending: str, cli: Cli, pets: Path, tmp_path: Path) -> None:
     model, out = stored_bundle(tmp_path / "model", "single-label"), tmp_path / f"exported{ending}"
@@ -166,6 +169,7 @@ def test_no_room_for_an_export(to: str, ending: str, cli: Cli, pets: Path, tmp_p
     assert content(model) == before
 
 
+@pytest.mark.slow
 def test_no_room_for_a_learner(cli: Cli, pets: Path) -> None:
     assert train_fast(cli, "pets", pets, "--out", "run").exit_code == 0
     before = content(Path("run"))
@@ -175,6 +179,7 @@ def test_no_room_for_a_learner(cli: Cli, pets: Path) -> None:
     assert content(Path("run")) == before and not Path("learner.pkl").exists() and not left_over(Path())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
 def test_no_room_for_predictions(ending: str, cli: Cli, pets: Path, tmp_path: Path) -> None:
     """What is there stays; with room, the same call goes on and every image is there once."""
@@ -194,6 +199,7 @@ def test_no_room_for_predictions(ending: str, cli: Cli, pets: Path, tmp_path: Pa
     assert sorted(Path(name).name for name in table["image"]) == sorted(os.listdir(images))
 
 
+@pytest.mark.slow
 def test_no_room_for_masks(cli: Cli, camvid: Path, tmp_path: Path) -> None:
     stored_bundle(tmp_path / "model", "segmentation")
     call = ["predict", tmp_path / "model", camvid / "images", "--out", tmp_path / "masks"]
@@ -221,6 +227,7 @@ def test_no_room_for_the_cache(cli: Cli, pets: Path) -> None:
     assert not [file for file in Path("cache").rglob("*") if file.is_file() and file.stat().st_size > 0]
 
 
+@pytest.mark.slow
 def test_full_cache_disk_does_not_stop_a_training(cli: Cli, pets: Path, mounted: Callable[..., Path]) -> None:
     disk = mounted("size=16k")
     Path("settings.ini").write_text(f"[cache]\nfolder = {disk}\n")

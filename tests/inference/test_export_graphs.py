@@ -122,6 +122,7 @@ def test_tags_in_16_and_8_bits(cli: Cli, planet: Path) -> None:
     np.testing.assert_allclose(found[0].detach().numpy(), expected.probabilities, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_masks(cli: Cli, camvid: Path) -> None:
     done(train_fast(cli, "camvid", camvid, "--arch", "small_vgg", "--size", "36", "--out", "run"))
     model = visionkit.load("run", device="cpu")
@@ -147,6 +148,7 @@ def test_masks(cli: Cli, camvid: Path) -> None:
     assert (again.predict(image).codes == model.predict(image).codes).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_points(cli: Cli, heads: Path) -> None:
     done(cli("headpose", "--data", heads, "--size", "48", *FAST, "--out", "run"))
     model = visionkit.load("run", device="cpu")

@@ -225,6 +225,7 @@ def test_a_snapshot_brings_back_all(learn: Learner, where: str, monkeypatch: pyt
     assert not learn.averaging._swapped and len(first["averages"]) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 def test_again_with_half(cli: Cli, pets: Path, training: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a stage that started again leaves is what it leaves where the smaller size was chosen at once."""

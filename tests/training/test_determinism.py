@@ -67,7 +67,7 @@ def test_torch_s_threads_do_not_hang_on_workers(train: Train, pets: Path) -> Non
     assert_identical(runs)
 
 
-@pytest.mark.parametrize(("dataset", "options"), TRAININGS[1:], indirect=["dataset"])
+@pytest.mark.parametrize(("dataset", "options"), TRAININGS[1:2], indirect=["dataset"])
 def test_workers_change_nothing(train: Train, dataset: tuple[str, Path], options: list[object]) -> None:
     runs = [train(dataset, f"run-{workers}", *options, "--workers", workers) for workers in (0, 2)]
     assert_identical(runs)

@@ -112,6 +112,7 @@ def test_an_image_that_is_spoilt(pets: Path, tmp_path: Path, how: str, workers: 
     assert image.name in failed(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_images_that_vanish_within_an_epoch(
     pets: Path, tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
@@ -130,6 +131,7 @@ def test_images_that_vanish_within_an_epoch(
     failed(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_image_of_another_size(pets: Path, tmp_path: Path) -> None:
     """It can be trained on, so it is; once it is told."""
     image = a_training_image(tmp_path, pets)
@@ -142,6 +144,7 @@ def test_an_image_of_another_size(pets: Path, tmp_path: Path) -> None:
     assert len(told) == 1 and f"images/{image.name}" in told[0] and "a file of the data set" in told[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [False, True])
 def test_a_frame_that_no_longer_has_its_masks_size(camvid: Path, tmp_path: Path, mask: bool) -> None:
     name = "labels/frame_1_P.png" if mask else "images/frame_1.png"

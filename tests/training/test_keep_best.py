@@ -92,6 +92,7 @@ def test_the_best_epoch_is_left(cli: Cli, pets: Path, ema: float, monkeypatch: p
     assert validated("run") == pytest.approx(losses[1], abs=2e-5) and abs(losses[1] - losses[2]) > 1e-3
 
 
+@pytest.mark.slow
 def test_lower_may_be_better(cli: Cli, heads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, "keypoints.Keypoints", "pixel_error", [30.0, float("nan"), 12.0, 40.0])
     options = ["--epochs", 4, "--keep", "best", "--valid-person", "13"]
@@ -100,6 +101,7 @@ def test_lower_may_be_better(cli: Cli, heads: Path, monkeypatch: pytest.MonkeyPa
     assert json.loads(Path("run/run.json").read_text())["best_epoch"] == {"stage": 1, "epoch": 3}
 
 
+@pytest.mark.slow
 def test_only_the_last_size_counts(cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, "single_label.SingleLabel", "accuracy", [0.99, 0.3, 0.5, 0.4])
     result = train(cli, "pets", pets, "--then", 40, "--epochs", 2, "--keep", "best")
@@ -130,6 +132,7 @@ def test_patience(cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert info["status"] == "done" and info["best_epoch"] == {"stage": 2, "epoch": 4}
 
 
+@pytest.mark.slow
 def test_frozen_stages_are_trained_out(
     cli: Cli, pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_it_stops_and_names_the_batch(
     assert text.endswith("Train again with a lower --lr.")
 
 
+@pytest.mark.slow
 def test_gradients_that_spoil_the_last_step(pets: Path) -> None:
     learn = built(pets)
     with pytest.raises(LossIsNaN, match="epoch 1, batch 5 of 5: after it, the weights are NaN or infinite"):
@@ -161,6 +162,7 @@ def test_too_many_stop_it(pets: Path) -> None:
     assert weights_are_finite(learn.model)
 
 
+@pytest.mark.slow
 def test_a_search_for_a_rate_may_diverge(pets: Path) -> None:
     learn = built(pets)
     with learn.no_logging():
