@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import FAST, SIZES, Cli
 
+from visionkit.checkpoints import form
 from visionkit.runs import Run
 from visionkit.training.outcome import compare_runs
 from visionkit.training.recording import Recording
@@ -133,6 +135,26 @@ def test_asked_at_the_end_of_a_stage(
     assert result.exit_code == 0 and "after the last of 2 stages" in result.output, result.output
     trained("pets, from files", "whole")
     assert_same("whole", "broken")
+
+
+def test_a_full_disk_does_not_end_a_training(
+    cli: Cli, trained: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints that cannot be written are told of; those before, and the training, go on."""
+    write, written = form.save, []
+
+    def full_later(*args: object) -> bytes:
+        written.append(args)
+        if len(written) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(*args)
+
+    monkeypatch.setattr(form, "save", full_later)
+    result = trained("pets, from files", "full", "--checkpoint-minutes", 0.0001)
+    assert result.exit_code == 0, result.output
+    assert len(written) > 4
+    assert "checkpoint not saved at stage 1" in result.output and "No space left on device" in result.output
+    assert Run.read(Path("full")).status == "done"
 
 
 def test_a_run_that_is_done_is_left_alone(cli: Cli, trained: Callable[..., object]) -> None:
