@@ -55,7 +55,8 @@ class Saving(Callback):
         self.spent = 0.0
         """Seconds that saving took."""
         self._started = started
-        self._saved, self._cost = time.perf_counter(), 0.0
+        self._began = self._saved = time.perf_counter()
+        self._cost = 0.0
 
     @property
     def seconds(self) -> float:
@@ -82,8 +83,7 @@ class Saving(Callback):
     def after_epoch(self) -> None:
         if self.stage is None or self.epoch + 1 >= self.n_epoch:  # `stage_done` follows
             return
-        rests = time.perf_counter() - self._saved
-        if self.interruption.asked or self._due() or rests * SHARE >= self._cost:
+        if self.interruption.asked or self._due() or self._is_cheap():
             self.save(Position(stage=self.stage.number, epoch=self.epoch + 1))
 
     def stage_done(self, learn: Learner, stage: Stage) -> None:
@@ -118,6 +118,10 @@ class Saving(Callback):
 
     def _due(self) -> bool:
         return time.perf_counter() - self._saved >= self.every
+
+    def _is_cheap(self) -> bool:
+        """Whether all saving would stay within its share, if it takes as long as the last time."""
+        return self.spent + self._cost <= SHARE * (time.perf_counter() - self._began)
 
     def _checkpoint(self, position: Position) -> Checkpoint:
         learn = self.learn
