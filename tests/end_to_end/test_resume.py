@@ -170,7 +170,7 @@ def broken(cli: Cli, trained: Callable[..., object], monkeypatch: pytest.MonkeyP
     """A run that was stopped in its second epoch."""
     with monkeypatch.context() as patched:
         Stop(patched, {9})
-        result = trained("pets, from files", "broken", "--then", "")
+        result = trained("pets, from files", "broken", "--then", "", "--checkpoint-minutes", 0.0001)
     assert result.exit_code == 130, result.output
     return Path("broken").resolve()
 

@@ -20,6 +20,10 @@ SHARE = 0.02
 """Of the training's time that saving at the ends of epochs may take; stages' ends are always saved."""
 
 
+SPEED = 4e8
+"""Bytes a second that checkpoints are taken to be written with, before one was."""
+
+
 class Saving(Callback):
     """Saves the training of a run.
 
@@ -120,8 +124,14 @@ class Saving(Callback):
         return time.perf_counter() - self._saved >= self.every
 
     def _is_cheap(self) -> bool:
-        """Whether all saving would stay within its share, if it takes as long as the last time."""
-        return self.spent + self._cost <= SHARE * (time.perf_counter() - self._began)
+        """Whether all saving would stay within its share, the stage's end included, if each takes as long as
+        the last one did, or as a disk of no great speed would.
+        """
+        cost = self._cost
+        if not cost:
+            weights = sum(value.nbytes for value in self.learn.model.state_dict().values())
+            cost = 3 * weights / SPEED  # with both of the optimiser's averages
+        return self.spent + 2 * cost <= SHARE * (time.perf_counter() - self._began)
 
     def _checkpoint(self, position: Position) -> Checkpoint:
         learn = self.learn
