@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from visionkit.errors import UsageError, nearest
-from visionkit.settings import ArchiveSettings, CacheSettings, PathSettings, TrainSettings
+from visionkit.settings import TrainSettings
+from visionkit.shared_settings import ArchiveSettings, CacheSettings, PathSettings
 from visionkit.tasks.options import check_options
 
 if TYPE_CHECKING:

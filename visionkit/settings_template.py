@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from visionkit.recipe import Recipe
-from visionkit.settings import ArchiveSettings, CacheSettings, PathSettings, TrainSettings
+from visionkit.settings import TrainSettings
+from visionkit.shared_settings import ArchiveSettings, CacheSettings, PathSettings
 
 _HEAD = """\
 # visionkit's settings. They are in force when visionkit runs in the folder of this file, or is told
