@@ -23,12 +23,8 @@ def test_committed_without_outputs(path: Path) -> None:
             assert cell.execution_count is None
 
 
-def _marked(path: Path) -> object:
-    """The first notebook is among the fast tests, the others are among the long ones."""
-    return pytest.param(path, id=path.stem, marks=[] if path == NOTEBOOKS[0] else [pytest.mark.slow])
-
-
-@pytest.mark.parametrize("path", [_marked(path) for path in NOTEBOOKS])
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MPLBACKEND")  # notebooks have a backend of their own
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path))

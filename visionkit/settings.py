@@ -236,6 +236,9 @@ class TrainSettings(BaseModel):
             gt=0,
         ),
     ] = 10.0
+    report: Annotated[
+        bool, setting("Write report.html at the end: the run as one page for a browser.", "Machine")
+    ] = True
     cache: Annotated[
         Literal["auto", "off"],
         setting(

@@ -81,7 +81,7 @@ def test_without_the_cache_images_are_decoded_in_every_epoch(cli: Cli, pets: Pat
     assert not side["cached"] and side["parts"]["decode"]["ms_per_image"] > 0
 
 
-@pytest.mark.parametrize("dataset", ["pets", "camvid"], indirect=True)
+@pytest.mark.parametrize("dataset", ["pets", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True)
 def test_parts_where_batches_are_augmented_on_the_device(
     cli: Cli, dataset: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -246,7 +246,12 @@ def test_output_that_cannot_be_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "handles", "most", "enough"), [(0, 5, 5, False), (2, 16, 16, False), (2, 16, 4096, True)]
+    ("workers", "handles", "most", "enough"),
+    [
+        (0, 5, 5, False),
+        (2, 16, 16, False),
+        pytest.param(2, 16, 4096, True, marks=pytest.mark.slow),
+    ],
 )
 def test_file_handles(
     workers: int, handles: int, most: int, enough: bool, pets: Path, tmp_path: Path

@@ -17,7 +17,7 @@ SEED = os.environ.get("VISIONKIT_SEED", "0")
 @pytest.mark.parametrize(
     "options",
     [
-        ["--kills", "3", "--cases", "0"],
+        ["--kills", "2", "--cases", "0"],
         pytest.param(["--kills", "24"], marks=pytest.mark.slow),
     ],
 )

@@ -46,7 +46,9 @@ def test_options_of_the_loss_together(cli: Cli, dataset: tuple[str, Path], optio
     assert weights.get("Void", 0) == 0 and sum(weights.values()) > 0
 
 
-@pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)
+@pytest.mark.parametrize(
+    "dataset", ["pets", "planet", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True
+)
 def test_the_averaged_network_is_the_runs(cli: Cli, dataset: tuple[str, Path]) -> None:
     """Over two sizes: restored, it has the last epoch's figures, draws the same, and is exported."""
     from fastai.learner import load_learner

@@ -74,6 +74,7 @@ def test_from_classes_to_a_run_with_its_report(cli: Cli, release: Release) -> No
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
+@pytest.mark.slow
 def test_everything_else_that_recipes_do(cli: Cli, release: Release) -> None:
     fetched = cli("check", "openimages", *options(release))
     assert fetched.exit_code == 0, fetched.output

@@ -39,7 +39,7 @@ TRAININGS = [
             "auto",
         ],
     ),
-    ("camvid", ["--then", "", "--loss", "dice"]),
+    pytest.param("camvid", ["--then", "", "--loss", "dice"], marks=pytest.mark.slow),
 ]
 
 
@@ -69,6 +69,7 @@ def test_the_same_to_the_last_digit(cli: Cli, dataset: tuple[str, Path], options
     }
 
 
+@pytest.mark.slow
 def test_another_process_with_other_threads(cli: Cli, planet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads change the last digits: those of the run are taken, whatever the environment says."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -68,7 +68,9 @@ def test_training_fills_the_run_folder(cli: Cli, dataset: tuple[str, Path]) -> N
     assert not list(Path("run").rglob("*.part")) and not list(Path("run").rglob("*.pkl"))
 
 
-@RECIPES
+@pytest.mark.parametrize(
+    "dataset", ["pets", "planet", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True
+)
 def test_utilities_on_data_and_run(cli: Cli, dataset: tuple[str, Path]) -> None:
     name, folder = dataset
     assert train_fast(cli, name, folder).exit_code == 0

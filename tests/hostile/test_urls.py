@@ -25,7 +25,7 @@ from visionkit.errors import DataError, VisionkitError
 from visionkit.inference import image_sources
 from visionkit.inference.image_sources import fetch_image
 from visionkit.progress import Silence
-from visionkit.sources.downloads import addresses, attempts, downloading
+from visionkit.sources.downloads import addresses, attempts, downloading, space
 from visionkit.sources.downloads.addresses import kind_of
 from visionkit.sources.downloads.downloading import download
 
@@ -293,7 +293,7 @@ def test_endless_bodies_of_images(inside: RawServer, tmp_path: Path, monkeypatch
 def test_an_endless_body_does_not_fill_the_disk(
     inside: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloading, "KEPT_FREE", 1 << 60)
+    monkeypatch.setattr(space, "KEPT_FREE", 1 << 60)
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -48,6 +48,7 @@ def done(result: Any) -> str:
     return str(result.stdout)
 
 
+@pytest.mark.slow
 def test_labels(cli: Cli, pets: Path) -> None:
     done(train_fast(cli, "pets", pets, "--arch", "resnet18", "--out", "run"))
     said = done(cli("export", "run", "--to", "onnx"))

@@ -30,7 +30,7 @@ with torch.device("meta"):
 """
 
 
-@pytest.mark.parametrize("task", ["single-label", "segmentation"])
+@pytest.mark.parametrize("task", ["single-label", pytest.param("segmentation", marks=pytest.mark.slow)])
 def test_the_compiler_comes_later(tmp_path: Path, task: str) -> None:
     folder = stored_bundle(tmp_path / task, task)
     call = [sys.executable, "-c", PROGRAM, str(folder)]

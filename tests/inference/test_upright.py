@@ -66,6 +66,7 @@ def test_a_training_and_its_bundle_say_the_same(cli: Cli, trained: Path, tmp_pat
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_an_exported_file_says_the_same(cli: Cli, trained: Path) -> None:
     assert cli("export", "run", "--to", "onnx").exit_code == 0
     outside = cli("export", "run", "--to", "onnx", "--preprocessing", "outside")

@@ -30,12 +30,14 @@ def test_planet_with_progressive_resizing(cli: Cli) -> None:
     assert metrics["accuracy_multi"] > 0.85
 
 
+@pytest.mark.slow
 def test_pets(cli: Cli) -> None:
     """37 breeds with eight photos each to learn from: guessing is wrong for 97 % of the photos."""
     sizes = ["--size", 96, "--freeze-epochs", 8, "--epochs", 4, "--bs", 32, "--lr", 0.005]
     assert train(cli, "pets", *SQUEEZENET, *sizes)["error_rate"] < 0.7
 
 
+@pytest.mark.slow
 def test_camvid(cli: Cli) -> None:
     """The most frequent code, Road, covers 32 % of the pixels."""
     sizes = ["--size", 40, "--then", "", "--freeze-epochs", 1, "--epochs", 3, "--lr", 0.004, "--workers", 0]

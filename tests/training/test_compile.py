@@ -34,7 +34,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Graphs:
     return graphs
 
 
-@pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)
+@pytest.mark.parametrize(
+    "dataset", ["pets", "planet", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True
+)
 def test_the_results_are_the_same(cli: Cli, dataset: tuple[str, Path], counted: Graphs) -> None:
     """Run folder, weights' names and values, and the restored model."""
     name, folder = dataset
@@ -52,6 +54,7 @@ def test_the_results_are_the_same(cli: Cli, dataset: tuple[str, Path], counted: 
     assert not counted, "a restored model is not compiled"
 
 
+@pytest.mark.slow
 def test_a_new_size_and_frozen_stages(cli: Cli, pets: Path, counted: Graphs, tmp_path: Path) -> None:
     import torchvision
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 from collections.abc import Callable
+from multiprocessing import resource_sharer
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,28 @@ def test_a_loader_process_that_is_killed(pets: Path, tmp_path: Path, monkeypatch
     text = str(found.value)
     assert re.search(rf"ended from outside \(process {killed[0]}\)", text), text
     assert "--workers" in text and "visionkit resume" in text and "\n" not in text
+    failed(tmp_path)
+
+
+def test_a_loader_process_that_is_killed_as_it_hands_over_a_batch(
+    pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is noticed first is a connection that breaks, and not a process that is gone."""
+    killed: list[int] = []
+    detach = resource_sharer.DupFd.detach
+
+    def broken(self: Any) -> Any:
+        for process in multiprocessing.active_children():
+            if process.pid is not None and not killed:
+                killed.append(process.pid)
+                os.kill(process.pid, signal.SIGKILL)
+                raise ConnectionResetError(104, "Connection reset by peer")
+        return detach(self)
+
+    monkeypatch.setattr(resource_sharer.DupFd, "detach", broken)
+    with pytest.raises(VisionkitError, match=r"ended from outside \(process \d+\)") as found:
+        trained(pets, tmp_path, cache="off", workers=1, bs=2)
+    assert f"process {killed[0]})" in str(found.value)
     failed(tmp_path)
 
 

@@ -177,6 +177,7 @@ def test_states_go_through_json(pets: Path) -> None:
         TrainSettings(patience=-1)
 
 
+@pytest.mark.slow
 def test_a_resume_knows_what_was_best(cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken off in the fourth epoch, the run ends as if it had not been: best weights, waiting, parts."""
     figures = [0.2, 0.9, 0.3, 0.4, 0.5, 0.1]

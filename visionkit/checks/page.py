@@ -54,27 +54,29 @@ def render_page(report: CheckReport) -> str:
     return environment.get_template("check.html").render(
         report=report,
         version=__version__,
-        headline=_headline(report),
+        headline=headline(report),
         size=quantity(int(report.counts["bytes"]), "bytes"),
-        problems=_problem_rows(report),
+        problems=problem_rows(report),
         most_files=MOST_FILES,
         groups=_pictured(report, groups[:MOST_GROUPS]),
         more_groups=max(0, len(groups) - MOST_GROUPS),
         thumbnails_a_group=THUMBNAILS_A_GROUP,
-        balance=_balance_rows(report),
+        balance=balance_rows(report),
         more_classes=max(0, len(report.balance) - MOST_CLASSES),
         shares=sorted(report.pixel_share, key=lambda share: -share.pixels)[:MOST_CLASSES],
         excluded=len(report.excluded()),
     )
 
 
-def _headline(report: CheckReport) -> str:
+def headline(report: CheckReport) -> str:
+    """What was found, in a few words."""
     counts = Counter(severity for severity, _ in grouped(report.problems))
     said = [f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counts.items()]
     return ", ".join(said) or "Nothing wrong was found"
 
 
-def _problem_rows(report: CheckReport) -> list[dict[str, Any]]:
+def problem_rows(report: CheckReport) -> list[dict[str, Any]]:
+    """A row for each kind of problem, with up to `MOST_FILES` of its files or messages."""
     rows = []
     for (severity, kind), problems in grouped(report.problems).items():
         files = list(dict.fromkeys(report.name(file) for each in problems for file in each.files))
@@ -114,7 +116,7 @@ def _pictured(report: CheckReport, groups: list[DuplicateGroup]) -> list[dict[st
     return pictured
 
 
-def _balance_rows(report: CheckReport) -> list[dict[str, Any]]:
+def balance_rows(report: CheckReport) -> list[dict[str, Any]]:
     """The classes with the widths of their bars in percent, the largest first; of many, both ends."""
     classes = sorted(report.balance, key=lambda each: -each.total)
     largest = max((each.total for each in classes), default=1)

@@ -12,6 +12,8 @@ from visionkit.cli.cache_command import cache
 from visionkit.cli.classify_command import HELP as CLASSIFY_HELP
 from visionkit.cli.classify_command import classify
 from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.compare_command import HELP as COMPARE_HELP
+from visionkit.cli.compare_command import compare
 from visionkit.cli.data_command import data
 from visionkit.cli.doctor_command import HELP as DOCTOR_HELP
 from visionkit.cli.doctor_command import doctor
@@ -23,6 +25,8 @@ from visionkit.cli.groups import PROGRAM, RecipeGroup
 from visionkit.cli.new_command import new
 from visionkit.cli.predict_command import HELP as PREDICT_HELP
 from visionkit.cli.predict_command import predict
+from visionkit.cli.report_command import HELP as REPORT_HELP
+from visionkit.cli.report_command import report
 from visionkit.cli.reproduce_command import HELP as REPRODUCE_HELP
 from visionkit.cli.reproduce_command import reproduce
 from visionkit.cli.resume_command import HELP as RESUME_HELP
@@ -99,12 +103,14 @@ app.command(help=DOCTOR_HELP)(doctor)
 app.command(help=EXPORT_HELP)(export)
 app.command()(new)
 app.command(help=CLASSIFY_HELP)(classify)
+app.command(help=COMPARE_HELP)(compare)
 app.command(cls=EvaluateCommand, help=EVALUATE_HELP)(evaluate)
 app.command(help=PREDICT_HELP)(predict)
 app.command(help=SUBMIT_HELP)(submit)
 app.command()(hub_commands.card)
 app.command(help=hub_commands.PUSH_HELP)(hub_commands.push)
 app.command(help=hub_commands.LOAD_HELP)(hub_commands.load)
+app.command(help=REPORT_HELP)(report)
 app.command(help=REPRODUCE_HELP)(reproduce)
 app.command(help=RESUME_HELP)(resume)
 

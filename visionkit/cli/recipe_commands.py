@@ -105,7 +105,8 @@ def print_done(run: Run) -> None:
     typer.echo(
         f"done       {figures} on {run.info['data']['valid']:,} {kind}, {run.info['seconds']:.0f} s in all"
     )
-    typer.echo(f"           {run.path}: model, history and plots. visionkit runs lists all.")
+    report = " and report.html" if (run.path / "report.html").is_file() else ""
+    typer.echo(f"           {run.path}: model, history, plots{report}. visionkit runs lists all.")
 
 
 def show(

@@ -15,6 +15,7 @@ from fastai.data.load import _loaders
 from fastai.torch_core import to_device
 
 from visionkit.loading.batches import Batch
+from visionkit.loading.processes import ended_processes_told
 from visionkit.loading.seeding import seed_of, seeded
 
 _ORDER, _LOADING, _ITEM, _COLLATED, _BATCH = range(5)
@@ -103,8 +104,10 @@ class SeededLoading:
         order = self.drawn_order()
         start = self._skipped * (self.bs or 1)
         self._order = list(islice(order, start, None)) if start else order
-        for batch in _loaders[self.fake_l.num_workers == 0](self.fake_l):
-            yield tuple(batch) if self.pin_memory and type(batch) is list else batch
+        batches = _loaders[self.fake_l.num_workers == 0](self.fake_l)
+        with ended_processes_told(batches):
+            for batch in batches:
+                yield tuple(batch) if self.pin_memory and type(batch) is list else batch
         self.after_iter()
         if hasattr(self, "it"):
             del self.it

@@ -25,7 +25,7 @@ def losses(run: Run) -> Figure:
     """Training loss of every batch, smoothed, and both losses at the end of every epoch."""
     batches, history = run.batches, run.history
     values = np.array([float(row["loss"]) for row in batches])
-    ends = _epoch_ends(run)
+    ends = epoch_ends(run)
     with plot_style():
         figure = new_figure(8, 4.5)
         axes = figure.add_subplot()
@@ -114,7 +114,7 @@ def smoothed(values: np.ndarray, beta: float = 0.9) -> np.ndarray:
     return out
 
 
-def _epoch_ends(run: Run) -> list[int]:
+def epoch_ends(run: Run) -> list[int]:
     """The number of batches trained at the end of every epoch."""
     history = run.history
     epochs = Counter(row["stage"] for row in history)

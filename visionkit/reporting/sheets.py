@@ -68,6 +68,7 @@ def sheet(
             _draw_rings(axes, tile.rings)
             axes.set_title(tile.caption, fontsize=9, color=tile.color, loc="center", parse_math=False)
         for axes in figure.axes:
+            axes.set(xticks=[], yticks=[])  # ticks take time even where they are not seen
             axes.axis("off")
         figure.suptitle(title, fontsize=12)
         if legend:

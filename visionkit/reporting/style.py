@@ -58,8 +58,9 @@ class _PlainFigure(Figure):
     """Shows names as they are: `$` begins no formula, and characters that no font has give no warnings."""
 
     def draw(self, renderer: Any) -> None:
+        numbers = self._numbers()
         for text in self.findobj(Text, include_self=False):
-            if id(text) not in self._numbers():
+            if id(text) not in numbers:
                 text.set_parse_math(False)
                 text.set_text(visible_lines(text.get_text()))
         with warnings.catch_warnings():
@@ -97,7 +98,7 @@ def save_figure(figure: Figure, path: Path, synthetic: bool = False) -> None:
         figure.text(0.995, 0.995, "synthetic sample data", ha="right", va="top", fontsize=8, color="#777777")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
-        figure.savefig(file, format="png", dpi=DPI)
+        figure.savefig(file, format="png", dpi=DPI, pil_kwargs={"compress_level": 4})
 
 
 def class_colors(names: Sequence[str]) -> np.ndarray:

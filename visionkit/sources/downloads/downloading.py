@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +14,11 @@ import requests
 import urllib3
 
 from visionkit.errors import UsageError, VisionkitError
-from visionkit.progress import Advance, Progress, quantity
-from visionkit.sources.archives.kinds import ARCHIVE_ENDINGS
+from visionkit.progress import Advance, Progress
 from visionkit.sources.downloads.addresses import Watch
 from visionkit.sources.downloads.answers import (
     Session,
     content_range,
-    filename_of,
     filename_told,
     is_coded,
     is_of,
@@ -30,30 +26,20 @@ from visionkit.sources.downloads.answers import (
     length_of,
     public_url,
     reason_of,
-    retry_after,
     root_of,
     validator,
 )
 from visionkit.sources.downloads.attempts import ATTEMPTS, Again, Attempts
 from visionkit.sources.downloads.checksums import digits_of, parse_checksum
 from visionkit.sources.downloads.partial import Origin, Partial
+from visionkit.sources.downloads.refusing import OTHERWISE, failed, other_file, refuse
+from visionkit.sources.downloads.space import endless, has_room, require_space, unwritable
 
 TIMEOUTS = (10.0, 60.0)
 """Seconds to connect, and to wait for the next bytes."""
 
-KEPT_FREE = 1_000_000_000
-"""Bytes of the disk that a body of unknown length leaves free."""
-
 _BLOCK = 1 << 16
 _BETWEEN_LOOKS = 1 << 24
-_OTHERWISE = "Or name a folder that you have with --data."
-_MEANINGS = {
-    401: "the server asks for a login. Fetch the file in a browser and name its folder with --data",
-    403: "the server does not give it out. Fetch it in a browser, where there may be terms to accept, and "
-    "name its folder with --data",
-    404: "there is no such file. Look for its new address, or name a folder that you have with --data",
-    410: "the file is gone for good. Look for its new address, or name a folder that you have with --data",
-}
 
 
 class Arrival(NamedTuple):
@@ -116,7 +102,7 @@ def transfer(
         try:
             return run.run()
         except OSError as error:
-            raise _unwritable(error, target) from error
+            raise unwritable(error, target) from error
 
 
 def is_web_address(url: str) -> bool:
@@ -157,7 +143,7 @@ class _Transfer:
         except Again as error:
             raise VisionkitError(
                 f"{self.shown}: cannot be fetched ({error}; {ATTEMPTS} attempts). Check the connection and "
-                f"call again: it goes on where it stopped. {_OTHERWISE}"
+                f"call again: it goes on where it stopped. {OTHERWISE}"
             ) from error
         self._verify()
         self.partial.finish()
@@ -172,7 +158,7 @@ class _Transfer:
             if not watch.over:
                 raise
         if watch.over and self.seconds is not None:
-            raise self._failed(f"it takes longer than {self.seconds:g} s")
+            raise failed(self.shown, f"it takes longer than {self.seconds:g} s")
 
     def _request(self, session: Session) -> None:
         """One request, from where the bytes so far end to where the answer ends."""
@@ -186,12 +172,12 @@ class _Transfer:
                     self._track(have)
                     return
                 raise self._anew("the server refused to go on where the download stopped")
-            self._refuse(response)
+            refuse(response, self.url)
             if response.status_code == 206:
                 if not headers or not self._goes_on(response, have):
                     raise self._anew("the file changed on the server meanwhile")
                 if self.origin and self.origin.total is not None:
-                    self._check_space(self.origin.total - have)
+                    require_space(self.partial.target, self.origin.total - have)
                 self._track(have)
             else:
                 self._begin(response)
@@ -203,7 +189,7 @@ class _Transfer:
             with session.guard.within(sum(TIMEOUTS)) as watch:
                 response = session.get(self.url, headers=headers, stream=True, timeout=TIMEOUTS)
         except requests.exceptions.TooManyRedirects:
-            raise self._failed("it redirects again and again") from None
+            raise failed(self.shown, "it redirects again and again") from None
         except (
             requests.ConnectionError,
             requests.Timeout,
@@ -212,37 +198,20 @@ class _Transfer:
             if watch is not None and watch.over:
                 raise self._late() from error
             if isinstance(root_of(error), ssl.SSLCertVerificationError):
-                raise self._failed(f"the server's certificate is not valid: {reason_of(error)}") from error
+                raise failed(
+                    self.shown, f"the server's certificate is not valid: {reason_of(error)}"
+                ) from error
             raise Again(reason_of(error)) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError):
             # Not chained: these quote the address, and with it a password.
-            raise self._failed("the address is malformed, or one that it redirects to") from None
+            raise failed(self.shown, "the address is malformed, or one that it redirects to") from None
         if watch.over:  # headers that were cut off read like whole ones
             response.close()
             raise self._late()
         return response
 
     def _late(self) -> VisionkitError:
-        return self._failed(f"the server did not answer within {sum(TIMEOUTS):.0f} s")
-
-    def _refuse(self, response: requests.Response) -> None:
-        """Raise for an answer that is not the file."""
-        status = response.status_code
-        if status in (408, 425, 429) or status >= 500:
-            raise Again(
-                f"the server answered {status} {response.reason or ''}".rstrip(), retry_after(response)
-            )
-        if status not in (200, 206):
-            meaning = _MEANINGS.get(status, "name a folder that you have with --data")
-            raise VisionkitError(
-                f"{self.shown}: cannot be fetched (the server answered {status}): {meaning}."
-            )
-        kind = response.headers.get("Content-Type", "").lower()
-        if kind.startswith("text/html") and filename_of(self.url).lower().endswith(ARCHIVE_ENDINGS):
-            raise self._failed(
-                "the server sent a web page in place of the archive. Open the address in a browser: there "
-                "may be a login, terms to accept, or another address"
-            )
+        return failed(self.shown, f"the server did not answer within {sum(TIMEOUTS):.0f} s")
 
     def _is_all(self, response: requests.Response, have: int) -> bool:
         """Whether the answer 416 means that every byte had arrived before."""
@@ -268,40 +237,26 @@ class _Transfer:
         total = None if chunked or coded else length
         verifiable = self.size is not None or self.checksum is not None
         if coded and not is_undone(response):
-            raise self._failed("the server sends it compressed in a way that was not asked for")
+            raise failed(self.shown, "the server sends it compressed in a way that was not asked for")
         if not (chunked or length is not None or verifiable):
-            raise self._failed(
-                "the server does not say how long the file is, so a whole one cannot be told from a cut one"
+            raise failed(
+                self.shown,
+                "the server does not say how long the file is, so a whole one cannot be told from a cut one",
             )
         if total is not None and self.size is not None and total != self.size:
-            raise self._other(f"{total:,} bytes", f"{self.size:,} bytes")
+            raise other_file(self.shown, f"{total:,} bytes", f"{self.size:,} bytes")
         told = "" if coded else validator(response)
         self.origin = Origin(self.shown, told, total, filename_told(response))
         self.partial.target.parent.mkdir(parents=True, exist_ok=True)
-        self._check_space(total, self.partial.size())
+        require_space(self.partial.target, total, self.partial.size())
         self.partial.begin(self.origin)
         self._track(0, anew=True)
 
-    def _check_space(self, needed: int | None, freed: int = 0) -> None:
-        """Raise where the file cannot fit."""
-        target = self.partial.target
-        free = shutil.disk_usage(target.parent).free + freed
-        if needed is not None and needed > free:
-            raise VisionkitError(
-                f"{target}: there is no space for it: {quantity(needed, 'bytes')} are needed and "
-                f"{quantity(free, 'bytes')} are free. Make room and call again."
-            )
-
-    def _check_room(self, have: int) -> None:
+    def _require_end(self, have: int) -> None:
         """Raise where a body without a length, which may have no end, is about to fill the disk."""
-        target = self.partial.target
-        if shutil.disk_usage(target.parent).free < KEPT_FREE:
+        if not has_room(self.partial.target):
             self.partial.discard()
-            raise VisionkitError(
-                f"{self.shown}: does not end: the server does not say how long it is, and after "
-                f"{quantity(have, 'bytes')} less than {quantity(KEPT_FREE, 'bytes')} of the disk are free. "
-                f"What had arrived is deleted. {_OTHERWISE}"
-            )
+            raise endless(self.shown, have)
 
     def _track(self, have: int, anew: bool = False) -> None:
         """Show the progress; after a start anew, from the beginning."""
@@ -326,7 +281,7 @@ class _Transfer:
                     break  # the rest does not belong to it; what has arrived is refused for its size
                 if known is None and have - looked_at > _BETWEEN_LOOKS:
                     looked_at = have
-                    self._check_room(have)
+                    self._require_end(have)
                 if self.advance:
                     self.advance(len(block))
         if known is not None and have > known:
@@ -346,27 +301,18 @@ class _Transfer:
             if expected is not None and have != expected:
                 self.partial.discard()
                 found = f"more than {expected:,} bytes" if have > expected else f"{have:,} bytes"
-                raise self._other(found, f"{expected:,} bytes")
+                raise other_file(self.shown, found, f"{expected:,} bytes")
         if self.checksum:
             kind, digits = self.checksum
             told = digits_of(self.partial.file, kind)
             if told != digits:
                 self.partial.discard()
-                raise self._other(f"{kind} {told}", digits)
+                raise other_file(self.shown, f"{kind} {told}", digits)
 
     def _anew(self, reason: str) -> Again:
         self.partial.discard()
         self.origin = None
         return Again(reason)
-
-    def _failed(self, reason: str) -> VisionkitError:
-        return VisionkitError(f"{self.shown}: cannot be fetched ({reason}). {_OTHERWISE}")
-
-    def _other(self, found: str, expected: str) -> VisionkitError:
-        return VisionkitError(
-            f"{self.shown}: what the server sends is not the expected file: found {found}, expected "
-            f"{expected}. It was damaged on the way or replaced by another version; call again. {_OTHERWISE}"
-        )
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
@@ -380,14 +326,3 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
             yield block
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise Again(f"the connection broke off: {reason_of(error)}") from error
-
-
-def _unwritable(error: OSError, target: Path) -> VisionkitError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        with suppress(OSError):
-            free = quantity(shutil.disk_usage(target.parent).free, "bytes")
-            return VisionkitError(
-                f"{target}: there is no space left for it ({free} free). Make room and call again: it goes "
-                "on where it stopped."
-            )
-    return VisionkitError(f"{target}: cannot be written ({error}). Mend that and call again.")
