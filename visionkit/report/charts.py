@@ -123,7 +123,8 @@ class _Axis:
 
     def __init__(self, low: float, high: float, start: float, end: float, whole: bool = False) -> None:
         if high <= low:
-            low, high = low - 0.5, high + 0.5
+            low, high = low - 1, high + 1
+        self.whole = whole
         self._locator = MaxNLocator(6, integer=whole)
         ticks = self._locator.tick_values(low, high)
         if whole:
@@ -139,6 +140,8 @@ class _Axis:
     def ticks(self) -> list[Tick]:
         values = [float(value) for value in self._locator.tick_values(self.low, self.high)]
         inside = [value for value in values if self.low - 1e-12 <= value <= self.high + 1e-12]
+        if self.whole:
+            inside = [value for value in inside if value == round(value) and value >= 0]
         return [Tick(self.place(value), short(value)) for value in inside]
 
 

@@ -25,6 +25,8 @@ EXAMPLES = 12
 MATRIX_LIMIT = 40
 """With more classes the matrix cannot be read; the pairs that are confused most are listed instead."""
 MOST_PAIRS = 40
+MOST_TAGS = 6
+"""Of a kind, beside an image."""
 PER_CELL = 12
 """Images that a click shows at most."""
 _PLACES = 99
@@ -33,13 +35,11 @@ _PLACES = 99
 
 @dataclass(frozen=True)
 class Example:
-    """An image with what is said of it."""
+    """An image with what is said of it, line by line: each with "right", "wrong" or nothing."""
 
     picture: Picture | None
     name: str
-    caption: str
-    truth: str
-    right: bool
+    lines: list[tuple[str, str]]
     heat: Heat | None = None
 
 
@@ -164,25 +164,27 @@ def _example(evaluation: Evaluation, place: int, album: Album, heat: Heat | None
     row, target, vocab = probabilities[place], targets[place], evaluation.description.vocab
     name = visible(relative_name(file, evaluation.part.dataset.path))
     if targets.ndim == 1:
-        guess = int(row.argmax())
-        caption = f"{visible(vocab[guess])} {row[guess]:.0%}"
-        truth = f"{visible(vocab[int(target)])} {row[int(target)]:.0%}"
-        return Example(album.photo(file), name, caption, truth, guess == int(target), heat)
+        guess, truth = int(row.argmax()), int(target)
+        lines = [("right" if guess == truth else "wrong", f"{visible(vocab[guess])} {row[guess]:.0%}")]
+        if guess != truth:
+            lines.append(("", f"truth: {visible(vocab[truth])} {row[truth]:.0%}"))
+        return Example(album.photo(file), name, lines, heat)
     assert evaluation.chosen is not None
     said, there = evaluation.chosen[place].astype(bool), target.astype(bool)
-    return Example(
-        album.photo(file),
-        name,
-        _tags(vocab, row, said) or "no tag",
-        _tags(vocab, row, there) or "no tag",
-        bool((said == there).all()),
-        heat,
+    groups = (
+        ("right", "", said & there),
+        ("wrong", "too much: ", said & ~there),
+        ("wrong", "missed: ", there & ~said),
     )
+    lines = [(kind, what + _tags(vocab, row, chosen)) for kind, what, chosen in groups if chosen.any()]
+    return Example(album.photo(file), name, lines or [("right", "no tag")], heat)
 
 
 def _tags(vocab: Sequence[str], row: np.ndarray, chosen: np.ndarray) -> str:
+    """The tags that are `chosen`, the likeliest first; of many, the first few."""
     order = [int(place) for place in np.argsort(-row, kind="stable") if chosen[place]]
-    return ", ".join(f"{visible(vocab[place])} {row[place]:.0%}" for place in order)
+    named = [f"{visible(vocab[place])} {row[place]:.0%}" for place in order[:MOST_TAGS]]
+    return ", ".join(named) + (f" and {len(order) - MOST_TAGS} more" if len(order) > MOST_TAGS else "")
 
 
 def _shown(evaluation: Evaluation, place: int, guess: int, album: Album) -> dict[str, Any]:

@@ -71,7 +71,13 @@ def _losses(run: Run, history: list[dict[str, str]], batches: list[dict[str, str
         Line("validation", ends, numbers(history, "valid_loss"), 1),
     ]
     return chart(
-        "losses", "Losses", lines, x_label="training batches", y_label="loss", marks=_starts(run, batches)
+        "losses",
+        "Losses",
+        lines,
+        x_label="training batches",
+        y_label="loss",
+        whole=True,
+        marks=_starts(run, batches),
     )
 
 
@@ -101,6 +107,7 @@ def _schedule(run: Run, batches: list[dict[str, str]]) -> list[Chart | None]:
             [Line(label, places, numbers(batches, column), color, dots=False)],
             x_label="training batches",
             y_label=label,
+            whole=True,
             from_zero=from_zero,
             marks=marks,
         )
