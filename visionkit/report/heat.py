@@ -62,23 +62,37 @@ def heat_maps(
 
 
 def last_maps(predictor: Predictor) -> nn.Module | None:
-    """The last module of the network that gives maps: rows x columns of several features."""
-    found: list[nn.Module] = []
+    """The last module that gives feature maps as large as those of the network's last convolution.
+
+    Convolutions that cut an image up without overlap do not count: those of transformers do nothing else.
+    None where there is no other.
+    """
+    outputs: list[tuple[nn.Module, torch.Size]] = []
 
     def note(module: nn.Module, _: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
-            found.append(module)
+        outputs.append((module, output.shape if isinstance(output, Tensor) else torch.Size()))
 
-    model = predictor.model
-    leaves = [each for each in model.modules() if not list(each.children())]
+    leaves = [each for each in predictor.model.modules() if not list(each.children())]
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
     try:
         with torch.no_grad():
-            model(torch.zeros(1, 3, *predictor.preprocessing.size, device=predictor.device))
+            predictor.model(torch.zeros(1, 3, *predictor.preprocessing.size, device=predictor.device))
     finally:
         for hook in hooks:
             hook.remove()
-    return found[-1] if found else None
+    shapes = [
+        shape
+        for module, shape in outputs
+        if isinstance(module, nn.Conv2d) and not _cuts(module) and len(shape) == 4 and min(shape[2:]) > 1
+    ]
+    if not shapes:
+        return None
+    return [module for module, shape in outputs if shape == shapes[-1]][-1]
+
+
+def _cuts(convolution: nn.Conv2d) -> bool:
+    """Whether its windows lie side by side, of more than a pixel each."""
+    return convolution.kernel_size == convolution.stride and max(convolution.kernel_size) > 1
 
 
 def _grad_cam(model: nn.Module, layer: nn.Module, inputs: Tensor, targets: Sequence[int]) -> np.ndarray:
