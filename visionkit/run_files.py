@@ -39,6 +39,7 @@ class _Stage(TypedDict, total=False):
     epochs: int
     frozen: bool
     lr: float | None
+    lr_mult: float
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -63,9 +64,15 @@ class _Info(TypedDict, total=False):
     metrics: dict[str, float]
     seconds: float | None
     images_per_s: float | None
+    wait_percent: float | None
+    error: str
     device: str
     precision: str
     versions: dict[str, str]
+    machine: dict[str, Any]
+    git_commit: str | None
+    git_changed: bool | None
+    code: str | None
     evaluations: dict[str, dict[str, Any]]
     exports: list[dict[str, Any]]
     submissions: list[dict[str, Any]]

@@ -16,8 +16,11 @@ from inference.stored import stored_run
 
 from visionkit.errors import VisionkitError
 from visionkit.inference.card import card_text
+from visionkit.report.comparing import write_comparison
+from visionkit.report.page import render_report
 from visionkit.reporting import curves
 from visionkit.runs import Run
+from visionkit.sources.base import Store
 
 HISTORY = "stage,size,epoch,lr,train_loss,valid_loss,accuracy,seconds,images_per_s,wait_percent\n" + "".join(
     f"{stage},32,{epoch},0.001,1.{epoch},0.9,0.{epoch},1.0,50.0,3.0\n" for stage in (1, 2) for epoch in (1, 2)
@@ -105,6 +108,28 @@ def changed_table(good: str, random: Random) -> bytes:
     return "\n".join(",".join(cells) for cells in rows).encode("utf-8", "surrogatepass")
 
 
+@many(12, 200)
+@pytest.mark.filterwarnings("ignore")
+def test_reports_and_comparisons_with_changes(count: int, run: Run, tmp_path: Path) -> None:
+    """Pages of text: whatever the files hold is no markup, and what scripts read stays JSON."""
+    content = json.loads((run.path / "run.json").read_text())
+    shutil.rmtree(run.path / "model")
+    shutil.copytree(run.path, tmp_path / "other")
+
+    def case(random: Random) -> None:
+        (run.path / "run.json").write_bytes(mutated_json(content, random, most=3))
+        for name, good in (("history.csv", HISTORY), ("batches.csv", BATCHES)):
+            (run.path / name).write_bytes(changed_table(good, random))
+        changed = Run.read(run.path)
+        write_comparison([changed, Run.read(tmp_path / "other")], tmp_path / "compare.html")
+        for page in (render_report(changed, Store(tmp_path)), (tmp_path / "compare.html").read_text()):
+            assert "<script>alert" not in page and "<img src=x" not in page and "\x1b" not in page
+            data = page.rpartition('id="data">')[2].partition("</script>")[0]
+            json.loads(data, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+    hammer("report", count, case)
+
+
 @many(15, 200)
 def test_evaluations_with_changes(count: int, run: Run) -> None:
     file = run.path / "evaluation" / "valid" / "metrics.json"
@@ -128,6 +153,7 @@ def test_commands_with_changed_runs(count: int, cli: Cli, run: Run) -> None:
         ("runs",),
         ("plot", "last"),
         ("evaluate", "last"),
+        ("report", "last"),
         ("card", "last"),
         ("predict", "last", "x.png"),
     )
@@ -168,7 +194,7 @@ def test_files_that_are_no_files(name: str, kind: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("where", ["in the run", "beside", "linked"])
-@pytest.mark.parametrize("command", ["evaluate", "plot", "submit", "reproduce", "card"])
+@pytest.mark.parametrize("command", ["evaluate", "plot", "report", "submit", "reproduce", "card"])
 def test_a_recipe_that_came_with_a_run_is_not_executed(
     cli: Cli, pets: Path, tmp_path: Path, command: str, where: str
 ) -> None:

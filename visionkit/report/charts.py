@@ -16,6 +16,8 @@ LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 16.0, 44.0
 MOST_POINTS = 500
 """Of a line; more are thinned."""
 MOST_MARKS = 40
+LARGEST = 1e300
+"""Beyond which, as with what is no number, nothing is drawn."""
 
 
 class Line(NamedTuple):
@@ -156,7 +158,7 @@ def short(value: float) -> str:
 
 
 def _finite(line: Line) -> Line:
-    pairs = [(x, y) for x, y in zip(line.x, line.y) if math.isfinite(x) and math.isfinite(y)]
+    pairs = [(x, y) for x, y in zip(line.x, line.y) if abs(x) < LARGEST and abs(y) < LARGEST]
     return line._replace(x=[x for x, _ in pairs], y=[y for _, y in pairs])
 
 

@@ -155,7 +155,7 @@ def _charts(runs: Sequence[Run]) -> list[Chart]:
     shared = [name for name in metric_names(histories[0]) if all(name in history[0] for history in histories)]
     charts = [
         chart(
-            name,
+            visible(name),
             "Validation loss" if name == "valid_loss" else metric_name(name),
             [
                 Line(visible(run.name), range(1, len(history) + 1), numbers(history, name), color)

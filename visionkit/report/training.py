@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from visionkit.report.charts import Chart, Line, chart, short
+from visionkit.report.summary import metric_name
 from visionkit.reporting.curves import epoch_ends, smoothed
 from visionkit.runs import AFTER_METRICS, BEFORE_METRICS, Run
 from visionkit.visible import visible
@@ -84,7 +85,7 @@ def _losses(run: Run, history: list[dict[str, str]], batches: list[dict[str, str
 def _metrics(history: list[dict[str, str]]) -> Chart | None:
     epochs = range(1, len(history) + 1)
     lines = [
-        Line(name, epochs, numbers(history, name), place)
+        Line(metric_name(name), epochs, numbers(history, name), place)
         for place, name in enumerate(metric_names(history)[:8])
     ]
     return chart(
@@ -145,7 +146,7 @@ def _starts(run: Run, batches: list[dict[str, str]]) -> list[tuple[float, str]]:
 def _epoch_starts(history: list[dict[str, str]]) -> list[tuple[float, str]]:
     starts: dict[str, tuple[float, str]] = {}
     for place, row in enumerate(history, start=1):
-        starts.setdefault(row["stage"], (place, f"{row['size']} px"))
+        starts.setdefault(row["stage"], (place, visible(f"{row['size']} px")))
     return list(starts.values()) if len(starts) > 1 else []
 
 
@@ -176,7 +177,7 @@ def _rates(stage: dict[str, Any]) -> str:
 def _epochs(history: list[dict[str, str]]) -> Table:
     heads = list(history[0])
     return Table(
-        [head.replace("_", " ") for head in heads],
+        [visible(head).replace("_", " ") for head in heads],
         [[_cell(name, row.get(name, "")) for name in heads] for row in history],
     )
 
