@@ -185,7 +185,7 @@ def main() -> int:
     parser.add_argument("--arch", help="instead of the plan's; from scratch where weights/ lacks it")
     parser.add_argument("--sizes", type=int, nargs="+", help="instead of the plan's")
     parser.add_argument("--bs", type=int, help="instead of the plan's")
-    parser.add_argument("--workers", type=int, nargs="+", help="of stock fastai, to try instead of 0 and 1")
+    parser.add_argument("--workers", type=int, nargs="+", help="of stock fastai: to try instead of 0 and 1; one is taken")
     parser.add_argument("--precision", default="auto", help="of visionkit")
     parser.add_argument("--stock-precision", choices=("fp32", "fp16"), default="fp32", help="fp16 on a GPU")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -256,6 +256,8 @@ def _best_workers(
     few = (0,) if plan.pretrained else (2,)
     frozen = (2,) if plan.pretrained else (0,)
     short = replace(plan, sizes=plan.sizes[:1], freeze_epochs=frozen, epochs=few)
+    if args.workers is not None and len(args.workers) == 1:
+        return int(args.workers[0])
     choices = WORKERS if args.workers is None else (None, *args.workers)
     seconds = {}
     for workers in choices:
