@@ -185,7 +185,8 @@ def main() -> int:
     parser.add_argument("--arch", help="instead of the plan's; from scratch where weights/ lacks it")
     parser.add_argument("--sizes", type=int, nargs="+", help="instead of the plan's")
     parser.add_argument("--bs", type=int, help="instead of the plan's")
-    parser.add_argument("--workers", type=int, nargs="+", help="of stock fastai: to try instead of 0 and 1; one is taken")
+    workers_help = "of stock fastai: to try instead of 0 and 1; one is taken untried"
+    parser.add_argument("--workers", type=int, nargs="+", help=workers_help)
     parser.add_argument("--precision", default="auto", help="of visionkit")
     parser.add_argument("--stock-precision", choices=("fp32", "fp16"), default="fp32", help="fp16 on a GPU")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
