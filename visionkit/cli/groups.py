@@ -34,7 +34,7 @@ class Program:
 PROGRAM = Program()
 ORDER = (
     *("recipes", "new", "data", "check", "show", "lr-find", "bench"),
-    *("runs", "resume", "plot", "evaluate", "reproduce"),
+    *("runs", "resume", "plot", "report", "compare", "evaluate", "reproduce"),
     *("predict", "export", "submit", "card", "push", "load"),
     *("classify", "cache", "settings", "doctor"),
 )

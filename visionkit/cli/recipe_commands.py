@@ -11,6 +11,7 @@ import typer
 
 from visionkit.cli.common_options import (
     DataOption,
+    DryRunOption,
     ListOption,
     OutOption,
     SampleOption,
@@ -65,6 +66,7 @@ def train(
     sample: SampleOption = False,
     out: OutOption = None,
     listed: ListOption = False,
+    dry_run: DryRunOption = False,
     settings_file: SettingsOption = None,
 ) -> None:
     """Train through all stages and write a run folder."""
@@ -75,6 +77,9 @@ def train(
         with terminal_progress(stderr=True) as progress:
             text = recipe.listing(call.settings, call.file.store(progress))
         typer.echo(text)
+        return
+    if dry_run:
+        _rehearse(call, data, sample)
         return
     from visionkit.cli.progress import terminal_reporter, wait_message
 
@@ -93,6 +98,32 @@ def train(
             reporter=reporter,
         )
     print_done(run)
+
+
+def _rehearse(call: Call, data: str | None, sample: bool) -> None:
+    """Print what a training would do, and its stages' times."""
+    from visionkit.cli.progress import terminal_progress, wait_message
+    from visionkit.report.summary import duration
+
+    with wait_message("loading fastai …"):
+        from visionkit.training.rehearsing import rehearse
+
+    with terminal_progress(stderr=True) as progress:
+        store = call.file.store(progress)
+        found = rehearse(call.recipe, call.settings, data=data, sample=sample, store=store)
+    typer.echo(found.text)
+    if not found.times:
+        typer.echo("Nothing was fetched or trained. visionkit data fetches; then --dry-run tells the times.")
+        return
+    if found.first_pass:
+        typer.echo(f"first pass about {duration(found.first_pass)}: all images are decoded once")
+    for each in found.times:
+        epochs = f"{each.stage.epochs} epoch{'' if each.stage.epochs == 1 else 's'}"
+        pace = f"{epochs} of {duration(each.epoch_seconds)}, {each.images_per_s:,.0f} images/s"
+        typer.echo(f"stage {each.stage.number}    about {duration(each.seconds)}: {pace}")
+    typer.echo(
+        f"in all     about {duration(found.seconds)}, by a few timed steps of each stage; nothing was trained"
+    )
 
 
 def print_done(run: Run) -> None:

@@ -19,9 +19,9 @@ from visionkit.training.stages import Stage
 
 
 def announcement(
-    dataset: Dataset, stages: list[Stage], learn: Learner, device: str, precision: str, folder: Path
+    dataset: Dataset, stages: list[Stage], learn: Learner, device: str, precision: str, folder: Path | None
 ) -> str:
-    """What a user wants to know before the training starts."""
+    """What a user wants to know before the training starts; `folder` is the run's, where it has one."""
     settings, recipe = dataset.settings, dataset.recipe
     drawn = "drawn in the layout of " if dataset.synthetic else ""
     bodies = {True: "pretrained", False: "from scratch"}
@@ -30,10 +30,10 @@ def announcement(
         ("data", f"{dataset.path}, {_counts(dataset)}"),
         ("network", f"{settings.arch}, {bodies[learn.starts_pretrained]}"),
         *([("loss", options)] if (options := described(settings)) else []),
-        *((f"stage {stage.number}", _stage_line(stage)) for stage in stages),
+        *((f"stage {stage.number}", stage_line(stage)) for stage in stages),
         ("device", f"{device}, {precision}"),
         ("loading", f"batches {_batches(settings, learn.dls)} {_loading(learn.dls)}"),
-        ("run", str(folder)),
+        *([("run", str(folder))] if folder is not None else []),
     ]
     text = "\n".join(f"{name:10s} {value}" for name, value in lines)
     return f"{SYNTHETIC_NOTE}\n{text}" if dataset.synthetic else text
@@ -59,7 +59,8 @@ def _counts(dataset: Dataset) -> str:
     return f"{counts}, {len(classes)} {kind}" if kind else counts
 
 
-def _stage_line(stage: Stage) -> str:
+def stage_line(stage: Stage) -> str:
+    """A stage in a few words."""
     rate = "rate from lr_find" if stage.lr is None else f"rate {stage.lr:.2g}"
     return f"{stage.size} px, {stage.name}, {stage.epochs} epoch{'' if stage.epochs == 1 else 's'}, {rate}"
 
