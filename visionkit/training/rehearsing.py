@@ -83,9 +83,9 @@ def rehearse(
 ) -> Rehearsal:
     """Say what a training of `recipe` would do, and time a few of its steps at each size.
 
-    Nothing is trained, fetched or written, but for the sample where it is asked for and not drawn yet. The
-    network starts from random weights: it is as fast. Times are estimates: others may use the machine later,
-    and a network may run out of memory.
+    Nothing is trained or fetched, and no run is made; the sample is drawn where it is asked for, and what was
+    seen of the images is remembered as ever. The network starts from random weights: it is as fast. Times are
+    estimates: others may use the machine later, and a network may run out of memory.
 
     Args:
         recipe: what would be trained.
