@@ -1,4 +1,4 @@
-"""Charts and pictures of a page: whatever the values are, what is drawn lies inside, and pictures have room."""
+"""Charts and pictures of pages: whatever the values are, what is drawn lies inside; pictures have room."""
 
 from __future__ import annotations
 
