@@ -237,7 +237,7 @@ class TrainSettings(BaseModel):
         ),
     ] = 10.0
     report: Annotated[
-        bool, setting("Write report.html at the end: the run as one page for a browser.", "Machine")
+        bool, setting("Write report.html at the end: the run as one page for a browser.", "Output")
     ] = True
     cache: Annotated[
         Literal["auto", "off"],

@@ -133,13 +133,10 @@ def _scene(evaluation: Evaluation, seen: _Seen, album: Album) -> Scene | None:
     palette = np.concatenate([colors, np.full((len(codes), 1), 255, np.uint8)], axis=1)
     void = next((place for place, code in enumerate(codes) if code.lower() == "void"), -1)
     difference = np.where(seen.target == void, 2, (seen.target != seen.predicted).astype(int))
-    layers = [
-        album.frame(seen.pixels),
-        album.layer(seen.target, palette),
-        album.layer(seen.predicted, palette),
-        album.layer(difference, np.array([RIGHT, WRONG, NOT_COUNTED], dtype=np.uint8)),
-    ]
-    if any(layer is None for layer in layers):
+    picture = album.frame(seen.pixels)
+    truth, prediction = album.layer(seen.target, palette), album.layer(seen.predicted, palette)
+    wrong = album.layer(difference, np.array([RIGHT, WRONG, NOT_COUNTED], dtype=np.uint8))
+    if picture is None or truth is None or prediction is None or wrong is None:
         return None
     pixels = seen.target.size
     true, said = (
@@ -151,7 +148,7 @@ def _scene(evaluation: Evaluation, seen: _Seen, album: Album) -> Scene | None:
         for code in order
     ]
     name = visible(relative_name(seen.file, evaluation.part.dataset.path))
-    return Scene(name, seen.accuracy, *(layer for layer in layers if layer is not None), codes=listed)
+    return Scene(name, seen.accuracy, picture, truth, prediction, wrong, listed)
 
 
 def _seen_pixels(predictor: Predictor, image: Path) -> np.ndarray:
