@@ -143,7 +143,7 @@ def _ours(job: Row, plan: Any, folder: Path, weights: Path | None) -> tuple[Any,
     if job["task"] == "planet":
         options["threshold"] = 0.2
     epochs = Epochs()
-    options["report"] = False  # the stock side has none
+    options["html"] = False  # the stock side has none
     run = train(recipe, recipe.resolved(**options), data=folder, out=Path.home() / "run", reporter=epochs)
     cached = sum(file.stat().st_size for file in (Path.home() / ".visionkit" / "cache").glob("*/*"))
     if not cached:

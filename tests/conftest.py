@@ -24,8 +24,19 @@ from typer.testing import CliRunner, Result
 atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-FAST = ["--arch", "squeezenet1_1", "--no-pretrained", "--workers", "0", "--precision", "fp32", "--bs", "4"]
-FAST += ["--freeze-epochs", "0", "--epochs", "1", "--no-report"]
+FAST = [
+    "--no-html",
+    "--arch",
+    "squeezenet1_1",
+    "--no-pretrained",
+    "--workers",
+    "0",
+    "--precision",
+    "fp32",
+    "--bs",
+    "4",
+]
+FAST += ["--freeze-epochs", "0", "--epochs", "1"]
 SIZES = {"pets": "32", "planet": "32", "camvid": "36"}
 CODES = ["Sky", "Road", "Car", "Void"]
 Cli = Callable[..., Result]

@@ -236,7 +236,7 @@ class TrainSettings(BaseModel):
             gt=0,
         ),
     ] = 10.0
-    report: Annotated[
+    html: Annotated[
         bool, setting("Write report.html at the end: the run as one page for a browser.", "Output")
     ] = True
     cache: Annotated[

@@ -30,7 +30,7 @@ def browser() -> Iterator[playwright.Browser]:
 @pytest.fixture
 def report(cli: Cli, dataset: tuple[str, Path]) -> Path:
     name, folder = dataset
-    result = train_fast(cli, name, folder, "--out", "run", "--report")
+    result = train_fast(cli, name, folder, "--out", "run", "--html")
     assert result.exit_code == 0, result.output
     return Path("run/report.html").resolve()
 

@@ -65,7 +65,7 @@ def assert_needs_nothing(page: Page, file: Path) -> None:
 @pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)
 def test_at_the_end_of_a_training(cli: Cli, dataset: tuple[str, Path]) -> None:
     name, folder = dataset
-    result = train_fast(cli, name, folder, "--out", "run", "--report")
+    result = train_fast(cli, name, folder, "--out", "run", "--html")
     assert result.exit_code == 0, result.output
     file = Path("run/report.html")
     page = Page(file)
@@ -92,7 +92,7 @@ def test_at_the_end_of_a_training(cli: Cli, dataset: tuple[str, Path]) -> None:
 
 def test_written_again_and_elsewhere(cli: Cli, pets: Path) -> None:
     assert train_fast(cli, "pets", pets, "--out", "run").exit_code == 0
-    assert not Path("run/report.html").exists(), "the tests' trainings have --no-report"
+    assert not Path("run/report.html").exists(), "the tests' trainings have --no-html"
     done = cli("report", "run")
     assert done.exit_code == 0 and done.stdout.strip() == "run/report.html", done.output
     first = Path("run/report.html").read_bytes()
@@ -104,7 +104,7 @@ def test_written_again_and_elsewhere(cli: Cli, pets: Path) -> None:
 
 def test_cells_show_their_images(cli: Cli, pets: Path) -> None:
     """Every button of the matrix has as many images as it counts, up to a dozen, each with a picture."""
-    assert train_fast(cli, "pets", pets, "--out", "run", "--report").exit_code == 0
+    assert train_fast(cli, "pets", pets, "--out", "run", "--html").exit_code == 0
     page = Page(Path("run/report.html"))
     data = json.loads(page.scripts[0])
     buttons = [tag for tag in page.all("button") if "data-cell" in tag]
@@ -125,7 +125,7 @@ def test_cells_show_their_images(cli: Cli, pets: Path) -> None:
 def test_key_points(cli: Cli, heads: Path) -> None:
     options = ["--size", "32", "--valid-person", "13", "--no-pretrained", "--arch", "squeezenet1_1"]
     options += ["--epochs", "1", "--freeze-epochs", "0", "--workers", "0", "--bs", "4", "--then", ""]
-    result = cli("headpose", "--data", heads, *options, "--out", "run", "--report")
+    result = cli("headpose", "--data", heads, *options, "--out", "run", "--html")
     assert result.exit_code == 0, result.output
     page = Page(Path("run/report.html"))
     assert_needs_nothing(page, Path("run/report.html"))
@@ -145,7 +145,7 @@ def test_names_are_text(cli: Cli, tmp_path: Path) -> None:
                 picture = Image.fromarray(noise(10 * number + index, 40, 40) // 2 + 100 * number)
                 picture.save(folder / part / name / f"{stem}.png")
     options = ["--size", "32", "--no-pretrained", "--arch", "squeezenet1_1", "--epochs", "1", "--then", ""]
-    result = cli("folder", "--data", folder, *options, "--workers", 0, "--bs", 4, "--out", "run", "--report")
+    result = cli("folder", "--data", folder, *options, "--workers", 0, "--bs", 4, "--out", "run", "--html")
     assert result.exit_code == 0, result.output
     text = Path("run/report.html").read_text()
     assert "<img src=x" not in text and "<b>" not in text
@@ -188,7 +188,7 @@ def test_many_classes(cli: Cli, tmp_path: Path) -> None:
                 picture = Image.fromarray(noise(100 * number + index + (part == "valid") * 50, 34, 34))
                 picture.save(folder / part / f"class {number}" / f"{index}.jpg")
     options = ["--size", "32", "--no-pretrained", "--arch", "squeezenet1_1", "--epochs", "1", "--then", ""]
-    result = cli("folder", "--data", folder, *options, "--workers", 0, "--bs", 8, "--out", "run", "--report")
+    result = cli("folder", "--data", folder, *options, "--workers", 0, "--bs", 8, "--out", "run", "--html")
     assert result.exit_code == 0, result.output
     page = Page(Path("run/report.html"))
     assert not page.all("table", **{"class": "matrix"}) and "What is confused most" in page.text
@@ -217,7 +217,7 @@ def test_a_report_that_cannot_be_written_costs_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, "write_atomically", full)
-    result = train_fast(cli, "pets", pets, "--out", "run", "--report")
+    result = train_fast(cli, "pets", pets, "--out", "run", "--html")
     assert result.exit_code == 0, result.output
     assert re.search(r"report +not written: .*visionkit report run writes it", result.output), result.output
     assert json.loads(Path("run/run.json").read_text())["status"] == "done"

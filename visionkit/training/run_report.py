@@ -24,7 +24,7 @@ def report_run(run: Run, dataset: Dataset, device: torch.device, reporter: Repor
         device: that was trained on, which decides how many threads read images.
         reporter: told where it cannot be written.
     """
-    if not dataset.settings.report or dataset.store is None:
+    if not dataset.settings.html or dataset.store is None:
         return
     from visionkit.report.page import write_report
 
