@@ -64,7 +64,8 @@ def test_short_numbers(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(2.34, "2.3 s"), (58.2, "58 s"), (725, "12 min 5 s"), (12_000, "3 h 20 min")]
+    ("seconds", "text"),
+    [(2.34, "2.3 s"), (58.2, "58 s"), (725, "12 min 5 s"), (12_000, "3 h 20 min"), (math.inf, "not known")],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

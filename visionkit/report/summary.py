@@ -131,6 +131,8 @@ def settings_of(run: Run) -> list[tuple[str, str]]:
 
 def duration(seconds: float) -> str:
     """A time for people: 58 s, 12 min 5 s, 3 h 20 min."""
+    if not math.isfinite(seconds):
+        return "not known"
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
