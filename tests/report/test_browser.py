@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli, train_fast
+from playwright import sync_api as playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -15,7 +16,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
 ]
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 WIDTHS = (360, 1280)
 
 
