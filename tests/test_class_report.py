@@ -58,4 +58,4 @@ def test_the_plot_has_the_classes_told_worst_first() -> None:
         predictions([(0, 1), *((each, each) for each in range(many))], [f"c{n}" for n in range(many)])
     )
     assert len(figure.axes[0].get_yticklabels()) == MOST_CLASSES
-    assert f"{MOST_CLASSES} of {many}" in figure.axes[0].get_title(loc="left")
+    assert f"{MOST_CLASSES} of {many}" in figure.get_suptitle()

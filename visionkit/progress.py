@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -82,3 +83,15 @@ def quantity(count: int, unit: Unit) -> str:
         if count >= 1000**power:
             return f"{count / 1000**power:.1f} {name}"
     return f"{count} byte{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 58 s, 12 min 5 s, 3 h 20 min."""
+    if not math.isfinite(seconds):
+        return "not known"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"

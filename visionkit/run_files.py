@@ -102,7 +102,7 @@ def read_info(path: Path) -> dict[str, Any]:
         VisionkitError: it is damaged; the message names the entry.
     """
     try:
-        info = json.loads(_read(path, MAX_INFO))
+        info = json.loads(read_regular(path, MAX_INFO))
     except FileNotFoundError:
         raise UsageError(f"{path.parent}: not a run folder (there is no {path.name} in it).") from None
     except RecursionError:
@@ -143,7 +143,7 @@ def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
         VisionkitError: it is damaged; the message names the row.
     """
     try:
-        text = _read(path, MAX_TABLE).decode("utf-8")
+        text = read_regular(path, MAX_TABLE).decode("utf-8")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except FileNotFoundError:
         return []
@@ -172,8 +172,8 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """The content of a regular file. Raises OSError or ValueError."""
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes. Raises OSError or ValueError."""
     about = os.stat(path)
     if not stat.S_ISREG(about.st_mode):  # a pipe would block for ever
         raise ValueError("this is no regular file")

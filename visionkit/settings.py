@@ -239,6 +239,12 @@ class TrainSettings(BaseModel):
     html: Annotated[
         bool, setting("Write report.html at the end: the run as one page for a browser.", "Output")
     ] = True
+    tensorboard: Annotated[
+        bool, setting("Log to the run's folder tensorboard, by fastai's callback.", "Output")
+    ] = False
+    wandb: Annotated[
+        bool, setting("Log to Weights & Biases, by fastai's callback; first log in: wandb login.", "Output")
+    ] = False
     cache: Annotated[
         Literal["auto", "off"],
         setting(

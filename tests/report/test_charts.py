@@ -14,7 +14,7 @@ from PIL import Image
 
 from visionkit.report.charts import LEFT, MOST_POINTS, RIGHT, WIDTH, Line, chart, short
 from visionkit.report.pictures import SIDE, Album
-from visionkit.report.summary import duration
+from visionkit.progress import duration
 
 VALUES = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=40)
 

@@ -15,14 +15,18 @@ from visionkit.cli.common_options import SettingsOption
 from visionkit.cli.compare_command import HELP as COMPARE_HELP
 from visionkit.cli.compare_command import compare
 from visionkit.cli.data_command import data
+from visionkit.cli.demo_command import HELP as DEMO_HELP
+from visionkit.cli.demo_command import demo
 from visionkit.cli.doctor_command import HELP as DOCTOR_HELP
 from visionkit.cli.doctor_command import doctor
 from visionkit.cli.evaluate_command import HELP as EVALUATE_HELP
 from visionkit.cli.evaluate_command import EvaluateCommand, evaluate
+from visionkit.cli.examples import examples
 from visionkit.cli.export_command import HELP as EXPORT_HELP
 from visionkit.cli.export_command import export
 from visionkit.cli.groups import PROGRAM, RecipeGroup
 from visionkit.cli.new_command import new
+from visionkit.cli.plot_command import plot
 from visionkit.cli.predict_command import HELP as PREDICT_HELP
 from visionkit.cli.predict_command import predict
 from visionkit.cli.report_command import HELP as REPORT_HELP
@@ -33,7 +37,8 @@ from visionkit.cli.resume_command import HELP as RESUME_HELP
 from visionkit.cli.resume_command import resume
 from visionkit.cli.submit_command import HELP as SUBMIT_HELP
 from visionkit.cli.submit_command import submit
-from visionkit.visible import visible
+from visionkit.cli.watch_command import HELP as WATCH_HELP
+from visionkit.cli.watch_command import watch
 
 HELP = (
     "Train vision models from recipes, on fastai: one label an image, tags, masks or key points.\n\n"
@@ -44,6 +49,7 @@ HELP = (
 app = typer.Typer(
     cls=RecipeGroup.of(recipe_commands.train),
     help=HELP,
+    epilog=examples(""),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -54,22 +60,21 @@ for action in (recipe_commands.show, recipe_commands.lr_find, bench_command.benc
         typer.Typer(
             cls=RecipeGroup.of(action),
             help=action.__doc__,
+            epilog=examples(action.__name__.replace("_", "-")),
             no_args_is_help=True,
             subcommand_metavar="RECIPE [OPTIONS]",
         ),
         name=action.__name__.replace("_", "-"),
     )
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a run's name, or 'last'.")]
-
 checks = typer.Typer(
     cls=RecipeGroup.of(check_command.check),
     invoke_without_command=True,
     subcommand_metavar="[RECIPE [OPTIONS]]",
 )
-checks.callback(help=check_command.HELP)(check_command.check_any)
+checks.callback(help=check_command.HELP, epilog=examples("check"))(check_command.check_any)
 app.add_typer(checks, name="check")
-app.add_typer(cache, name="cache")
+app.add_typer(cache, name="cache", epilog=examples("cache"))
 
 
 def _print_version(asked: bool) -> None:
@@ -98,24 +103,27 @@ def options(
     PROGRAM.start(debug)
 
 
-app.command()(data)
-app.command(help=DOCTOR_HELP)(doctor)
-app.command(help=EXPORT_HELP)(export)
-app.command()(new)
-app.command(help=CLASSIFY_HELP)(classify)
-app.command(help=COMPARE_HELP)(compare)
-app.command(cls=EvaluateCommand, help=EVALUATE_HELP)(evaluate)
-app.command(help=PREDICT_HELP)(predict)
-app.command(help=SUBMIT_HELP)(submit)
-app.command()(hub_commands.card)
-app.command(help=hub_commands.PUSH_HELP)(hub_commands.push)
-app.command(help=hub_commands.LOAD_HELP)(hub_commands.load)
-app.command(help=REPORT_HELP)(report)
-app.command(help=REPRODUCE_HELP)(reproduce)
-app.command(help=RESUME_HELP)(resume)
+app.command(epilog=examples("data"))(data)
+app.command(help=DEMO_HELP, epilog=examples("demo"))(demo)
+app.command(help=DOCTOR_HELP, epilog=examples("doctor"))(doctor)
+app.command(help=EXPORT_HELP, epilog=examples("export"))(export)
+app.command(epilog=examples("new"))(new)
+app.command(help=CLASSIFY_HELP, epilog=examples("classify"))(classify)
+app.command(help=COMPARE_HELP, epilog=examples("compare"))(compare)
+app.command(cls=EvaluateCommand, help=EVALUATE_HELP, epilog=examples("evaluate"))(evaluate)
+app.command(epilog=examples("plot"))(plot)
+app.command(help=PREDICT_HELP, epilog=examples("predict"))(predict)
+app.command(help=SUBMIT_HELP, epilog=examples("submit"))(submit)
+app.command(epilog=examples("card"))(hub_commands.card)
+app.command(help=hub_commands.PUSH_HELP, epilog=examples("push"))(hub_commands.push)
+app.command(help=hub_commands.LOAD_HELP, epilog=examples("load"))(hub_commands.load)
+app.command(help=REPORT_HELP, epilog=examples("report"))(report)
+app.command(help=REPRODUCE_HELP, epilog=examples("reproduce"))(reproduce)
+app.command(help=RESUME_HELP, epilog=examples("resume"))(resume)
+app.command(help=WATCH_HELP, epilog=examples("watch"))(watch)
 
 
-@app.command()
+@app.command(epilog=examples("recipes"))
 def recipes() -> None:
     """List the recipes: task, data set, licence and reference result."""
     from visionkit.cli.tables import print_recipes
@@ -123,7 +131,7 @@ def recipes() -> None:
     print_recipes()
 
 
-@app.command()
+@app.command(epilog=examples("settings"))
 def settings() -> None:
     """Print a settings.ini with every setting, explained, at its default."""
     from visionkit.registry import get_recipe, recipe_names
@@ -132,26 +140,10 @@ def settings() -> None:
     typer.echo(settings_template([get_recipe(name) for name in recipe_names()]), nl=False)
 
 
-@app.command()
+@app.command(epilog=examples("runs"))
 def runs(settings: SettingsOption = None) -> None:
     """List the runs, best first."""
     from visionkit.cli.tables import print_runs
     from visionkit.settings_file import SettingsFile
 
     print_runs(SettingsFile.read(settings).paths().runs)
-
-
-@app.command()
-def plot(run: RunName, settings: SettingsOption = None) -> None:
-    """Draw a run: losses, schedule, metrics, and its predictions beside the truth."""
-    from visionkit.cli.progress import terminal_progress
-    from visionkit.reporting.plots import plot_run
-    from visionkit.runs import find_run
-    from visionkit.settings_file import SettingsFile
-
-    file = SettingsFile.read(settings)
-    found = find_run(run, file.paths().runs)
-    with terminal_progress(stderr=True) as progress:
-        pictures = plot_run(found, store=file.store(progress))
-    for picture in pictures:
-        typer.echo(visible(picture))

@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from visionkit.cli.completion import complete_runs, completing
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run folder, a run's name, or 'last'.", autocompletion=complete_runs
+    ),
+]
 DataOption = Annotated[
     str | None,
     typer.Option(
@@ -76,6 +84,10 @@ BatchOption = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(
-        "--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Machine"
+        "--device",
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:1 or mps.",
+        rich_help_panel="Machine",
+        autocompletion=completing(["auto", "cpu", "cuda", "mps"]),
     ),
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.completion import complete_runs
 from visionkit.visible import visible
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ HELP = (
 
 
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Run folders, runs' names, or 'last'.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN…", help="Run folders, runs' names, or 'last'.", autocompletion=complete_runs
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The page.", rich_help_panel="Output")] = Path(
         "compare.html"
     ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.completion import complete_recipes
 from visionkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def data(
         str | None,
         typer.Argument(
             metavar="RECIPE|SOURCE",
+            autocompletion=complete_recipes,
             help="A recipe, or fastai:NAME, kaggle:competitions/NAME, kaggle:datasets/OWNER/NAME, "
             "torchvision:NAME, or the https:// address of an archive.",
         ),

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from visionkit.cli.common_options import BatchOption, DeviceOption, SettingsOption
+from visionkit.cli.completion import complete_runs
 from visionkit.errors import UsageError
 from visionkit.visible import visible
 
@@ -52,6 +53,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN",
+            autocompletion=complete_runs,
             help="A run folder, a run's name, 'last', or an .onnx file in a run folder, whose figures are "
             "only printed.",
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.completion import complete_runs
 
 if TYPE_CHECKING:
     from visionkit.inference.export import Exported
@@ -26,7 +27,9 @@ def export(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run folder, a run's name, 'last', or a folder with model.json."
+            metavar="RUN",
+            autocompletion=complete_runs,
+            help="A run folder, a run's name, 'last', or a folder with model.json.",
         ),
     ],
     to: Annotated[

@@ -34,8 +34,8 @@ class Program:
 PROGRAM = Program()
 ORDER = (
     *("recipes", "new", "data", "check", "show", "lr-find", "bench"),
-    *("runs", "resume", "plot", "report", "compare", "evaluate", "reproduce"),
-    *("predict", "export", "submit", "card", "push", "load"),
+    *("runs", "watch", "resume", "plot", "report", "compare", "evaluate", "reproduce"),
+    *("predict", "demo", "export", "submit", "card", "push", "load"),
     *("classify", "cache", "settings", "doctor"),
 )
 """Of the commands in the help text: as one comes to need them."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.completion import complete_runs
 from visionkit.disk_faults import cannot_write
 from visionkit.errors import UsageError, listing
 
@@ -30,6 +31,7 @@ ModelName = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
+        autocompletion=complete_runs,
         help="A run folder, a run's name, 'last', or a folder with a model.",
         show_default=False,
     ),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import typer
 from typer.core import TyperCommand
 
+from visionkit.cli.completion import completing
+from visionkit.cli.examples import recipe_examples
 from visionkit.recipe import Recipe
 from visionkit.tasks.options import LOSSES, goes_with
 
@@ -92,7 +94,8 @@ def recipe_command(recipe: Recipe, action: Callable[..., None]) -> TyperCommand:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.command(recipe.name, cls=RecipeCommand)(run)
+    epilog = recipe_examples(recipe.name, action.__name__)
+    app.command(recipe.name, cls=RecipeCommand, epilog=epilog)(run)
     command = typer.main.get_command(app)
     assert isinstance(command, RecipeCommand)
     command.many = frozenset(_flag(name) for name, field in fields.items() if _is_many(field))
@@ -128,6 +131,8 @@ def _option(name: str, field: FieldInfo, task: str | None) -> inspect.Parameter:
         "show_default": False,
         "hidden": task is not None and not goes_with(name, task),
     }
+    if values := _values(name, field, task):
+        more["autocompletion"] = completing(values)
     if field.annotation is bool:
         return _parameter(name, bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", **more), None)
     option = typer.Option(flag, **more)
@@ -169,6 +174,17 @@ def _kinds(field: FieldInfo) -> list[Any]:
         else:
             found.append(kind)
     return found
+
+
+def _values(name: str, field: FieldInfo, task: str | None) -> list[str]:
+    """The words that a setting takes, for shells to complete."""
+    if name == "loss" and task is not None and task in LOSSES:
+        return ["auto", *LOSSES[task]]
+    if name == "split":
+        return ["recipe", "random", "stratified", "folder"]
+    if name == "device":
+        return ["auto", "cpu", "cuda", "mps"]
+    return [kind for kind in _kinds(field) if isinstance(kind, str)]
 
 
 def _is_many(field: FieldInfo) -> bool:

@@ -10,6 +10,8 @@ import typer
 
 from visionkit.cli.answers_progress import answers_progress
 from visionkit.cli.common_options import BatchOption, DeviceOption, SettingsOption
+from visionkit.cli.completion import complete_runs
+from visionkit.cli.named_model import named_model
 from visionkit.errors import UsageError
 from visionkit.inference.quick_start import without_compiler
 from visionkit.progress import Progress, quantity
@@ -32,6 +34,7 @@ def predict(
         str,
         typer.Argument(
             metavar="RUN",
+            autocompletion=complete_runs,
             help="A run folder, a run's name, 'last', a folder with model.json, or an exported .onnx file.",
             show_default=False,
         ),
@@ -142,7 +145,7 @@ def predict(
         from visionkit.inference.predicting import Options, Work
 
     options = Options(top, probabilities, overlay, decision, threshold, bs, device, precision)
-    work = Work(_model(run, settings), options)
+    work = Work(named_model(run, settings), options)
     inputs = _inputs(images, column)
     if out is None:
         failed = _print(work, inputs, json_output)
@@ -153,23 +156,6 @@ def predict(
         where = f" See {listed}." if listed else ""
         typer.echo(f"{failed:,} of {quantity(len(inputs), 'images')} could not be used.{where}", err=True)
         raise typer.Exit(1)
-
-
-def _model(run: str, settings: Path | None) -> Path:
-    """The folder of the bundle that is meant, or the exported file."""
-    from visionkit.inference.bundle_files import DESCRIPTION_FILE, WEIGHTS_FILE
-    from visionkit.inference.predictor import bundle_folder
-    from visionkit.runs import find_run
-    from visionkit.settings_file import SettingsFile
-
-    if run.startswith("hf:"):
-        return bundle_folder(run)
-    path = Path(run).expanduser()
-    if path.suffix == ".onnx":
-        return path
-    if path.name in (DESCRIPTION_FILE, WEIGHTS_FILE) or (path / DESCRIPTION_FILE).is_file():
-        return bundle_folder(path)
-    return bundle_folder(find_run(run, SettingsFile.read(settings).paths().runs))
 
 
 def _inputs(images: list[str], column: str | None) -> list[Input]:

@@ -103,7 +103,7 @@ def train(
 def _rehearse(call: Call, data: str | None, sample: bool) -> None:
     """Print what a training would do, and its stages' times."""
     from visionkit.cli.progress import terminal_progress, wait_message
-    from visionkit.report.summary import duration
+    from visionkit.progress import duration
 
     with wait_message("loading fastai …"):
         from visionkit.training.rehearsing import rehearse
@@ -149,7 +149,7 @@ def show(
     out: OutOption = None,
     settings_file: SettingsOption = None,
 ) -> None:
-    """Write a sheet of augmented training examples as PNG."""
+    """Write a sheet of augmented training examples as PNG or SVG."""
     call = Call.read(recipe, flags, sample, settings_file)
     target = picture_path(out, f"{recipe.name}-examples.png")
     from fastai.torch_core import set_seed
@@ -176,7 +176,7 @@ def lr_find(
     out: OutOption = None,
     settings_file: SettingsOption = None,
 ) -> None:
-    """Search the learning rate: write the curve as PNG, print the suggestions."""
+    """Search the learning rate: write the curve as PNG or SVG, print the suggestions."""
     call = Call.read(recipe, flags, sample, settings_file)
     target = picture_path(out, f"{recipe.name}-lr-find.png")
     from fastai.torch_core import set_seed
@@ -206,11 +206,11 @@ def picture_path(out: Path | None, default: str) -> Path:
     """Where a picture goes: `out`, or `default` in the current folder.
 
     Raises:
-        UsageError: `out` is a folder, or is not called .png.
+        UsageError: `out` is a folder, or is not called .png or .svg.
     """
     from visionkit.errors import UsageError
 
     target = out or Path(default)
-    if target.is_dir() or target.suffix.lower() != ".png":
-        raise UsageError(f"--out {target}: name a picture that ends in .png.")
+    if target.is_dir() or target.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"--out {target}: name a picture that ends in .png or .svg.")
     return target

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.common_options import RunArgument, SettingsOption
 from visionkit.visible import visible
 
 HELP = (
@@ -19,7 +19,7 @@ HELP = (
 
 
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a run's name, or 'last'.")],
+    run: RunArgument,
     out: Annotated[
         Path | None,
         typer.Option(

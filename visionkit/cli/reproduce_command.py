@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visionkit.cli.common_options import DataOption, SettingsOption
+from visionkit.cli.common_options import DataOption, RunArgument, SettingsOption
 from visionkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_ROWS = 20
 
 
 def reproduce(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a run's name, or 'last'.")],
+    run: RunArgument,
     check_only: Annotated[
         bool, typer.Option("--check-only", help="Only say what has changed; train nothing.")
     ] = False,

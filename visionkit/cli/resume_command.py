@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visionkit.cli.common_options import DataOption, SettingsOption
+from visionkit.cli.common_options import DataOption, RunArgument, SettingsOption
 
 HELP = (
     "Go on with a run after a crash, a kill or Ctrl-C, at the batch that was saved last.\n\n"
@@ -16,7 +16,7 @@ HELP = (
 
 
 def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a run's name, or 'last'.")],
+    run: RunArgument,
     force: Annotated[
         bool,
         typer.Option("--force", help="Go on although data, recipe, packages or visionkit have changed."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from visionkit.cli.common_options import SettingsOption
+from visionkit.cli.common_options import RunArgument, SettingsOption
 from visionkit.errors import UsageError
 
 HELP = (
@@ -18,7 +18,7 @@ HELP = (
 
 
 def submit(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a run's name, or 'last'.")],
+    run: RunArgument,
     data: Annotated[
         Path | None,
         typer.Option(

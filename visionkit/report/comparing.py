@@ -10,9 +10,10 @@ from typing import Any
 from visionkit.atomic import write_atomically
 from visionkit.disk_faults import cannot_write
 from visionkit.errors import UsageError
+from visionkit.progress import duration
 from visionkit.report.charts import Chart, Line, chart, short
 from visionkit.report.rendering import rendered
-from visionkit.report.summary import duration, figure_text, metric_name, setting_text
+from visionkit.report.summary import figure_text, metric_name, setting_text
 from visionkit.report.training import metric_names, numbers
 from visionkit.runs import Run
 from visionkit.visible import visible

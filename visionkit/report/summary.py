@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from visionkit.progress import duration
 from visionkit.report.charts import short
 from visionkit.runs import Run
 from visionkit.visible import visible
@@ -127,18 +128,6 @@ def settings_of(run: Run) -> list[tuple[str, str]]:
     return [
         (visible(name), setting_text(value)) for name, value in sorted(run.info.get("settings", {}).items())
     ]
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 58 s, 12 min 5 s, 3 h 20 min."""
-    if not math.isfinite(seconds):
-        return "not known"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
 def _value(name: str, figure: Figure) -> Value:

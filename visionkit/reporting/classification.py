@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from visionkit.evaluation.class_report import class_report
 from visionkit.evaluation.predictions import Predictions
-from visionkit.reporting.sheets import Tile, sheet, thumbnail, wrapped
-from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, new_figure, plot_style, shown_name
+from visionkit.reporting.bars import bar_axes, grouped_bars
+from visionkit.reporting.matrix import MATRIX_LIMIT, share_matrix, short
+from visionkit.reporting.sheets import Tile, sheet, thumbnail
+from visionkit.reporting.style import OKABE_ITO, RIGHT, WRONG, plot_style
+from visionkit.reporting.text import shown_name
 
 EXAMPLES = 12
-MATRIX_LIMIT = 40
-"""With more classes a confusion matrix cannot be read; the most frequent confusions are listed instead."""
-
-MOST_CLASSES = 60
+MOST_CLASSES = 40
 """Of more classes only those that are told worst are drawn."""
+MOST_CONFUSIONS = 20
+LONGEST_OF_PAIR = 28
+"""Characters of a name where two stand on one line."""
 
 
 def confusion(predictions: Predictions) -> Figure:
@@ -27,49 +29,37 @@ def confusion(predictions: Predictions) -> Figure:
     counts = confusion_matrix(
         predictions.targets, predictions.probabilities.argmax(axis=1), labels=range(len(vocab))
     )
-    return (
-        _matrix(counts, predictions) if len(vocab) <= MATRIX_LIMIT else _top_confusions(counts, predictions)
+    if len(vocab) > MATRIX_LIMIT:
+        return _top_confusions(counts, predictions)
+    return share_matrix(
+        counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
+        {(row, column): short(int(counts[row, column])) for row, column in zip(*np.nonzero(counts))},
+        vocab,
+        f"{predictions.name}: truth and prediction, {_right(counts)}",
+        "share of the images of a class",
     )
 
 
-def _matrix(counts: np.ndarray, predictions: Predictions) -> Figure:
-    vocab, classes = list(map(shown_name, predictions.vocab)), len(predictions.vocab)
-    side = 3.2 + 0.36 * classes
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    with plot_style():
-        figure = new_figure(side, side)
-        axes = figure.add_subplot()
-        axes.grid(False)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in zip(*np.nonzero(counts)):
-            color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, counts[row, column], ha="center", va="center", color=color, fontsize=8)
-        axes.set_xticks(range(classes), vocab, rotation=90, fontsize=9, parse_math=False)
-        axes.set_yticks(range(classes), vocab, fontsize=9, parse_math=False)
-        right = int(np.trace(counts))
-        axes.set(
-            title=f"{predictions.name}: {right} of {counts.sum()} right", xlabel="predicted", ylabel="truth"
-        )
-    return figure
+def _right(counts: np.ndarray) -> str:
+    return f"{int(np.trace(counts)):,} of {int(counts.sum()):,} images right"
 
 
-def _top_confusions(counts: np.ndarray, predictions: Predictions, limit: int = 20) -> Figure:
+def _top_confusions(counts: np.ndarray, predictions: Predictions) -> Figure:
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
-    order = [
-        divmod(int(place), len(wrong))
-        for place in wrong.ravel().argsort()[::-1][:limit]
-        if wrong.ravel()[place]
-    ]
-    vocab = list(map(shown_name, predictions.vocab))
+    places = np.argsort(-wrong.ravel(), kind="stable")[:MOST_CONFUSIONS]
+    order = [divmod(int(place), len(wrong)) for place in places if wrong.ravel()[place]]
+    vocab = [shown_name(name, LONGEST_OF_PAIR) for name in predictions.vocab]
     names = [f"{vocab[truth]} taken for {vocab[guess]}" for truth, guess in order]
+    title = f"{predictions.name}: most frequent confusions of {len(wrong):,} classes, {_right(counts)}"
     with plot_style():
-        figure = new_figure(8, 1.5 + 0.3 * len(order))
-        axes = figure.add_subplot()
-        axes.barh(range(len(order)), [wrong[pair] for pair in order])
-        axes.set_yticks(range(len(order)), names, fontsize=9, parse_math=False)
-        axes.invert_yaxis()
-        axes.set(title=f"{predictions.name}: most frequent confusions", xlabel="images")
+        figure, axes = bar_axes(names, title, 0.3, xlabel="images")
+        axes.barh(range(len(order)), [wrong[pair] for pair in order], color=OKABE_ITO[0])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(0, None if order else 1)
+        if not order:
+            what = "no confusion: every image is right" if counts.sum() else "no images"
+            axes.text(0.5, 0.5, what, transform=axes.transAxes, ha="center", va="center")
     return figure
 
 
@@ -79,39 +69,28 @@ def per_tag(predictions: Predictions, threshold: float) -> Figure:
     precision, recall, f2, support = precision_recall_fscore_support(
         predictions.targets.astype(int), guesses, beta=2, zero_division=0
     )
-    order = np.argsort(-support)[:MOST_CLASSES]
-    names = [f"{shown_name(predictions.vocab[index])} ({support[index]})" for index in order]
-    title = f"{predictions.name}: per tag at threshold {threshold:g} (images that have it)"
+    order = np.argsort(-support, kind="stable")[:MOST_CLASSES]
+    names = [f"{shown_name(predictions.vocab[index])} ({support[index]:,})" for index in order]
+    which = f"every tag at threshold {threshold:g}"
     if len(order) < len(support):
-        title = f"{predictions.name}: the {len(order)} most frequent of {len(support)} tags at {threshold:g}"
-    return _bars(names, {"precision": precision[order], "recall": recall[order], "F2": f2[order]}, title)
+        which = f"the {len(order)} most frequent of {len(support):,} tags at threshold {threshold:g}"
+    title = f"{predictions.name}: precision, recall and F2 of {which} (images that have it)"
+    return grouped_bars(
+        names, {"precision": precision[order], "recall": recall[order], "F2": f2[order]}, title
+    )
 
 
 def per_class(predictions: Predictions) -> Figure:
     """Precision, recall and F1 of every class, the lowest F1 first, with the number of its images."""
     rows = sorted(class_report(predictions)[: len(predictions.vocab)], key=lambda row: row.f1)
     shown = rows[:MOST_CLASSES]
-    title = f"{predictions.name}: per class (images of it)"
+    which = "every class, the lowest F1 first"
     if len(shown) < len(rows):
-        title = f"{predictions.name}: the {len(shown)} of {len(rows)} classes with the lowest F1"
+        which = f"the {len(shown)} of {len(rows):,} classes with the lowest F1"
     columns = [np.array([row[place] for row in shown]) for place in (1, 2, 3)]
-    names = [f"{shown_name(row.name)} ({row.support})" for row in shown]
-    return _bars(names, dict(zip(("precision", "recall", "F1"), columns)), title)
-
-
-def _bars(names: Sequence[str], columns: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Three bars from 0 to 1 for each name."""
-    with plot_style():
-        figure = new_figure(8, 1.8 + 0.42 * len(names))
-        axes = figure.add_subplot()
-        rows = np.arange(len(names))
-        for color, (shift, (label, values)) in enumerate(zip((-0.27, 0, 0.27), columns.items())):
-            axes.barh(rows + shift, values, height=0.25, label=label, color=OKABE_ITO[color])
-        axes.set_yticks(rows, names, parse_math=False)
-        axes.invert_yaxis()
-        axes.set(title=title, xlim=(0, 1))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3)
-    return figure
+    names = [f"{shown_name(row.name)} ({row.support:,})" for row in shown]
+    title = f"{predictions.name}: precision, recall and F1 of {which} (images of it)"
+    return grouped_bars(names, dict(zip(("precision", "recall", "F1"), columns)), title)
 
 
 def _chosen(predictions: Predictions, worst: bool) -> list[int]:
@@ -123,7 +102,7 @@ def _chosen(predictions: Predictions, worst: bool) -> list[int]:
 
 
 def _title(predictions: Predictions, worst: bool) -> str:
-    return f"{predictions.name}: " + ("highest losses" if worst else "validation images")
+    return f"{predictions.name}: validation images{' with the highest losses' if worst else ''}"
 
 
 def label_examples(predictions: Predictions, worst: bool) -> Figure:
@@ -135,7 +114,7 @@ def label_examples(predictions: Predictions, worst: bool) -> Figure:
         if guess != truth:
             caption += f"\ntruth: {shown_name(predictions.vocab[truth])}"
         tiles.append(Tile(thumbnail(predictions.images[index]), caption, RIGHT if guess == truth else WRONG))
-    return sheet(tiles, _title(predictions, worst))
+    return sheet(tiles, f"{_title(predictions, worst)}, the answer and how sure it is")
 
 
 def tag_examples(predictions: Predictions, threshold: float, worst: bool) -> Figure:
@@ -152,7 +131,5 @@ def tag_examples(predictions: Predictions, threshold: float, worst: bool) -> Fig
             f"-{name}" for name, said, there in zip(predictions.vocab, guess, truth) if there and not said
         ]
         right = bool((guess == truth).all())
-        tiles.append(
-            Tile(thumbnail(predictions.images[index]), wrapped(" ".join(names)), RIGHT if right else WRONG)
-        )
-    return sheet(tiles, f"{_title(predictions, worst)} (+ wrongly predicted, - missed)")
+        tiles.append(Tile(thumbnail(predictions.images[index]), " ".join(names), RIGHT if right else WRONG))
+    return sheet(tiles, f"{_title(predictions, worst)}, predicted tags (+ wrong, - missed)")

@@ -13,8 +13,12 @@ from visionkit.evaluation.predictions import Predictions, image_losses
 from visionkit.evaluation.scores import ClassTable
 from visionkit.evaluation.thresholds import mean_fbeta, threshold_curve
 from visionkit.inference.decisions import tags_by_expected_fbeta
-from visionkit.reporting.classification import MATRIX_LIMIT, MOST_CLASSES, confusion
-from visionkit.reporting.style import OKABE_ITO, new_figure, plot_style, shown_name
+from visionkit.reporting.bars import bar_axes
+from visionkit.reporting.classification import MOST_CLASSES, confusion
+from visionkit.reporting.keypoints import distances
+from visionkit.reporting.matrix import MATRIX_LIMIT, share_matrix
+from visionkit.reporting.style import OKABE_ITO, WIDTH, legend_below, new_figure, plot_style, set_title
+from visionkit.reporting.text import shown_name
 
 if TYPE_CHECKING:
     from visionkit.evaluation.evaluating import Evaluation
@@ -48,7 +52,7 @@ def evaluation_plots(name: str, evaluation: Evaluation) -> dict[str, Figure]:
     elif evaluation.confusion is not None:
         figures["confusion"] = pixel_confusion(evaluation.confusion, evaluation.description.vocab, title)
     if evaluation.errors is not None:
-        figures["errors"] = error_histogram(evaluation.errors, title)
+        figures["errors"] = distances(evaluation.errors, f"{title}: errors of the points")
     return figures
 
 
@@ -62,17 +66,16 @@ def per_class(table: ClassTable, title: str) -> Figure:
     shown = order[:MOST_CLASSES]
     unit = next(iter(table.counts))
     names = [f"{shown_name(table.names[place])} ({counts[place]:,} {unit})" for place in shown]
-    rest = "" if len(shown) == len(order) else f": the {len(shown)} worst of {len(order)}"
+    which = f"the {len(shown)} worst of {len(order):,}" if len(shown) < len(order) else "the worst first"
+    label = _LABELS[column]
     with plot_style():
-        drawn = new_figure(8, 1.5 + 0.32 * len(shown))
-        axes = drawn.add_subplot()
-        rows = np.arange(len(shown))
+        label_below = f"{label} with 95 % interval" + ("" if lower_is_better else ", from 0 to 1")
+        heading = f"{title}: {label.split(' in ')[0]} of each {table.kind}, {which}"
+        drawn, axes = bar_axes(names, heading, 0.3, xlabel=label_below)
         axes.barh(
-            rows, figure.value[shown], height=0.7, color=OKABE_ITO[5], xerr=_reach(figure, shown), capsize=2
-        )
-        axes.set_yticks(rows, names, fontsize=9, parse_math=False)
-        axes.invert_yaxis()
-        axes.set(title=f"{title}{rest}", xlabel=f"{_LABELS[column]}, with 95 % interval")
+            np.arange(len(shown)), figure.value[shown], height=0.7, color=OKABE_ITO[5],
+            xerr=_reach(figure, shown), capsize=2,
+        )  # fmt: skip
         axes.set_xlim(0, None if lower_is_better else 1)
     return drawn
 
@@ -88,9 +91,11 @@ def reliability_diagram(probabilities: np.ndarray, targets: np.ndarray, title: s
     bins = reliability(probabilities, targets)
     error = calibration_error(probabilities, targets)
     middles, width = (bins.edges[:-1] + bins.edges[1:]) / 2, bins.edges[1] - bins.edges[0]
-    what = "tag's probability" if targets.ndim == 2 else "probability of the answer"
+    what, claims = "probability of the answer", "answers"
+    if targets.ndim == 2:
+        what, claims = "probability of a tag", "tags told"
     with plot_style():
-        figure = new_figure(6.5, 6.5)
+        figure = new_figure(WIDTH, 0.9 * WIDTH)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color="#777777", linestyle="--", linewidth=1, label="as claimed")
         upper.bar(middles, np.nan_to_num(bins.right), width=0.92 * width, label="share that is right")
@@ -102,12 +107,11 @@ def reliability_diagram(probabilities: np.ndarray, targets: np.ndarray, title: s
             markersize=5,
             label="mean of what is claimed",
         )
-        upper.set(
-            title=f"{title}\ncalibration error {error:.4f}", ylabel="share that is right", ylim=(0, 1.02)
-        )
-        upper.legend(loc="upper left")
+        upper.set(ylabel="share that is right", ylim=(0, 1.02))
         lower.bar(middles, bins.counts, width=0.92 * width, color=OKABE_ITO[5])
-        lower.set(xlabel=what, ylabel="claims", xlim=(0, 1))
+        lower.set(xlabel=what, ylabel=f"number of\n{claims}", xlim=(0, 1))
+        set_title(figure, f"{title}: how sure and how often right, calibration error {error:.4f}")
+        legend_below(figure)
     return figure
 
 
@@ -121,7 +125,7 @@ def thresholds(evaluation: Evaluation, title: str) -> Figure:
     expected = mean_fbeta(tags_by_expected_fbeta(probabilities), targets)
     now = mean_fbeta(chosen, targets)
     with plot_style():
-        figure = new_figure(8, 4.8)
+        figure = new_figure(WIDTH, 5.5)
         axes = figure.add_subplot()
         axes.step(places[some], scores[some], where="mid", label="one threshold for all tags")
         axes.plot(
@@ -133,8 +137,9 @@ def thresholds(evaluation: Evaluation, title: str) -> Figure:
             expected, color=OKABE_ITO[3], linestyle="--", linewidth=1.5,
             label=f"greatest expected F2, F2 {expected:.4f}",
         )  # fmt: skip
-        axes.set(title=title, xlabel="threshold", ylabel="mean F2", xlim=(0, 1), ylim=(0, 1.02))
-        axes.legend()
+        axes.set(xlabel="threshold", ylabel="mean F2 of the images", xlim=(0, 1), ylim=(0, 1.02))
+        set_title(figure, f"{title}: F2 at every threshold")
+        legend_below(figure)
     return figure
 
 
@@ -145,37 +150,12 @@ def pixel_confusion(counts: np.ndarray, codes: list[str], title: str) -> Figure:
     if len(occurs) > MATRIX_LIMIT:
         title = f"{title}, the {MATRIX_LIMIT} largest of {len(occurs)} codes"
         occurs = np.sort(np.argsort(-pixels, kind="stable")[:MATRIX_LIMIT])
-    names = [shown_name(codes[place]) for place in occurs]
     used = counts[np.ix_(occurs, occurs)]
     shares = used / np.maximum(counts[occurs].sum(axis=1, keepdims=True), 1)
-    side = 3.4 + 0.36 * len(names)
-    with plot_style():
-        figure = new_figure(side, side)
-        axes = figure.add_subplot()
-        axes.grid(False)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in zip(*np.nonzero(shares >= 0.005)):
-            color = "white" if shares[row, column] > 0.5 else "black"
-            text = f"{100 * shares[row, column]:.0f}"
-            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=9, parse_math=False)
-        axes.set_yticks(range(len(names)), names, fontsize=9, parse_math=False)
-        axes.set(title=f"{title}\n% of the pixels of a code", xlabel="predicted", ylabel="truth")
-    return figure
-
-
-def error_histogram(errors: np.ndarray, title: str) -> Figure:
-    """How many points are how far off."""
-    with plot_style():
-        figure = new_figure(8, 4.5)
-        axes = figure.add_subplot()
-        axes.hist(errors.ravel(), bins="auto" if errors.size > 20 else 10)
-        for value, name, color in (
-            (errors.mean(), "mean", OKABE_ITO[1]),
-            (np.median(errors), "median", OKABE_ITO[2]),
-        ):
-            axes.axvline(value, color=color, linewidth=2, label=f"{name} {value:.2f} px")
-        axes.set(title=title, xlabel="distance from the true point in pixels of the image", ylabel="points")
-        axes.set_xlim(0, None)
-        axes.legend()
-    return figure
+    texts = {
+        (row, column): f"{100 * shares[row, column]:.0f}" for row, column in zip(*np.nonzero(shares >= 0.005))
+    }
+    title = f"{title}: truth and prediction, % of the pixels of a code"
+    return share_matrix(
+        shares, texts, [codes[place] for place in occurs], title, "share of the pixels of a code"
+    )

@@ -1,4 +1,4 @@
-"""All plots of a run, as PNG files in its folder."""
+"""All plots of a run, as PNG and SVG files in its folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from visionkit.atomic import write_atomically
 from visionkit.errors import VisionkitError
 from visionkit.reporting import curves
 from visionkit.reporting.extra import extra_plots
-from visionkit.reporting.style import save_figure
+from visionkit.reporting.style import FORMATS, save_figure
 from visionkit.runs import Run
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def plot_run(
     learn: Learner | None = None,
     dataset: Dataset | None = None,
     store: Store | None = None,
+    svg: bool = False,
 ) -> list[Path]:
     """Draw losses, schedule, metrics, and what the model makes of the validation images; returns the files.
 
@@ -34,6 +35,7 @@ def plot_run(
             if the run has come so far as to have one.
         dataset: the data set of `learn`.
         store: remembers which images were looked at before; `~/.visionkit` where None.
+        svg: write an SVG file beside each PNG file.
 
     Raises:
         VisionkitError: no epoch is finished, or the data set is no longer there.
@@ -58,6 +60,7 @@ def plot_run(
             files.append(run.path / f"{name}.csv")
             write_atomically(files[-1], figure)
             continue
-        files.append(run.path / "plots" / f"{name}.png")
-        save_figure(figure, files[-1], bool(run.info.get("synthetic")))
+        for ending in FORMATS if svg else FORMATS[:1]:
+            files.append(run.path / "plots" / f"{name}{ending}")
+            save_figure(figure, files[-1], bool(run.info.get("synthetic")))
     return files

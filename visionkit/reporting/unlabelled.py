@@ -12,7 +12,7 @@ from visionkit.checks.scan import scan_images
 from visionkit.evaluation.unlabelled import predict_unlabelled
 from visionkit.progress import Silence
 from visionkit.reporting.sheets import Tile, sheet, thumbnail
-from visionkit.reporting.style import shown_name
+from visionkit.reporting.text import shown_name
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -38,4 +38,6 @@ def unlabelled_examples(learn: Learner, dataset: Dataset, images: Sequence[Path]
         Tile(thumbnail(image), f"{shown_name(image.name)}\n{shown_name(vocab[row.argmax()])} {row.max():.0%}")
         for image, row in zip(shown, predict_unlabelled(learn, shown))
     ]
-    return sheet(tiles, f"{dataset.recipe.name}: test images ({len(images):,} in all)")
+    return sheet(
+        tiles, f"{dataset.recipe.name}: test images ({len(images):,} in all), the answer and how sure it is"
+    )

@@ -56,6 +56,11 @@ class Recording(Callback):
         """The share of the whole training, validation left out, in which a step waited for its batch."""
         return _percent(self.waited_seconds, self.training_seconds)
 
+    @property
+    def steps(self) -> int:
+        """Training batches recorded so far, over all stages."""
+        return len(self.batches) + len(self._unread)
+
     def forget(self, stage: Stage) -> None:
         """Drop the rows of `stage`, which starts again; the time that it took still counts for the run."""
         self._unread, self._under_way = [], False

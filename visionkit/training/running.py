@@ -16,8 +16,10 @@ from visionkit.data.dataset import Dataset
 from visionkit.data.skipping import SKIP_FILE, write_skip_list
 from visionkit.data.splits import SPLIT_FILE, write_split
 from visionkit.inference.bundle import write_bundle
+from visionkit.live.log import LiveLog, remove_live
 from visionkit.reporting.plots import plot_run
 from visionkit.runs import Run
+from visionkit.tracking.trackers import tracking
 from visionkit.training.averaging import finish_averaging
 from visionkit.training.class_weights import CLASS_WEIGHTS_FILE, write_class_weights
 from visionkit.training.data_faults import Unchanged, explained, plots_may_lack_images
@@ -71,9 +73,15 @@ class RunTraining:
                 every = 60 * self.dataset.settings.checkpoint_minutes
                 saving = Saving(checkpoints, interruption, self.stages, note, every, self.started)
                 self.learn.add_cbs([interruption, saving])
-                self._finish(self._train_stages(saving), saving)
+                waiting = Waiting()
+                recording = Recording(run.path, LiveLog(run.path, self.reporter), waiting)
+                self.learn.add_cbs([waiting, recording])
+                with tracking(self.learn, run, recording, note):
+                    self._train_stages(recording, saving)
+                    self._finish(recording, saving)
                 run.update(status="done")
                 checkpoints.remove()
+                remove_live(run.path)
         except KeyboardInterrupt:
             run.close(status="interrupted")
             note(f"           visionkit resume {shlex.quote(str(run.path))} goes on")
@@ -94,20 +102,17 @@ class RunTraining:
         if self.learn.class_weights is not None:
             write_class_weights(folder / CLASS_WEIGHTS_FILE, self.learn.class_weights)
 
-    def _train_stages(self, saving: Saving) -> Recording:
-        """What was recorded of the stages, which are trained in order."""
+    def _train_stages(self, recording: Recording, saving: Saving) -> None:
+        """Train the stages in order."""
         learn, dataset, note = self.learn, self.dataset, self.reporter.note
-        waiting = Waiting()
-        recording = Recording(self.run.path, self.reporter, waiting)
         keeping = keeping_callbacks(dataset.settings, dataset.task, recording, note)
-        learn.add_cbs([waiting, recording, Unchanged(dataset, note), *keeping])
+        learn.add_cbs([Unchanged(dataset, note), *keeping])
         learn.parts.note = learn.non_finite.note = note
         training = StageTraining(learn, dataset, recording, note, self.batch_sizes, saving, self.checkpoint)
         for stage in self.stages:
             training.train(stage)
             if training.sizes.chosen:
                 self.run.update(batch_sizes=training.sizes.chosen)
-        return recording
 
     def _finish(self, recording: Recording, saving: Saving) -> None:
         """Choose the weights that are kept; write metrics, model and plots."""

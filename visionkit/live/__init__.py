@@ -1,0 +1,1 @@
+"""A training, seen while it runs."""

@@ -1,0 +1,1 @@
+"""Trainings logged to the trackers that people have."""
