@@ -89,6 +89,7 @@ def chart(
     y_label: str,
     whole: bool = False,
     from_zero: bool = True,
+    top: float | None = None,
     marks: Sequence[tuple[float, str]] = (),
 ) -> Chart | None:
     """Work out a chart; None where no line has a finite value.
@@ -101,6 +102,7 @@ def chart(
         y_label: with the unit.
         whole: whether places are whole numbers, such as epochs.
         from_zero: whether the upward axis begins at 0, or at the least value.
+        top: where the upward axis ends, although there are greater values, which are drawn at its end.
         marks: places with a word, such as where stages begin.
     """
     kept = [thinned for line in lines if len((thinned := _thinned(_finite(line))).x)]
@@ -109,10 +111,11 @@ def chart(
     xs, ys = ([value for line in kept for value in getattr(line, axis)] for axis in "xy")
     x_axis = _Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT, whole)
     low = min(0.0, *ys) if from_zero else min(ys)
-    y_axis = _Axis(low, max(ys), HEIGHT - BOTTOM, TOP)
+    high = max(ys) if top is None else top
+    y_axis = _Axis(low, high, HEIGHT - BOTTOM, TOP)
     drawn = []
     for line in kept:
-        points = [(x_axis.place(x), y_axis.place(y)) for x, y in zip(line.x, line.y)]
+        points = [(x_axis.place(x), y_axis.place(min(y, high))) for x, y in zip(line.x, line.y)]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         values = [[float(x), float(y)] for x, y in zip(line.x, line.y)]
         drawn.append(DrawnLine(line.name, path, line.color, points if line.dots else [], values))

@@ -61,6 +61,16 @@ class Scenes:
     worst: list[Scene]
     spread: list[Scene]
 
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Name and colour of every code that occurs in them, the largest shares first."""
+        shares: dict[tuple[str, str], float] = {}
+        for code in (code for scene in (*self.worst, *self.spread) for code in scene.codes):
+            shares[code.name, code.color] = (
+                shares.get((code.name, code.color), 0.0) + code.true + code.predicted
+            )
+        return sorted(shares, key=lambda code: -shares[code])
+
 
 @dataclass(frozen=True)
 class _Seen:

@@ -11,7 +11,7 @@ import numpy as np
 
 from visionkit.report.charts import Chart, Line, chart, short
 from visionkit.report.summary import metric_name
-from visionkit.reporting.curves import epoch_ends, smoothed
+from visionkit.reporting.curves import epoch_ends, smoothed, upper_end
 from visionkit.runs import AFTER_METRICS, BEFORE_METRICS, Run
 from visionkit.visible import visible
 
@@ -59,25 +59,22 @@ def numbers(rows: Sequence[dict[str, str]], column: str) -> list[float]:
 
 
 def _losses(run: Run, history: list[dict[str, str]], batches: list[dict[str, str]]) -> Chart | None:
-    ends = epoch_ends(run)
+    ends, values = epoch_ends(run), smoothed(np.array(numbers(batches, "loss")))
+    trained, validated = (numbers(history, column) for column in ("train_loss", "valid_loss"))
     lines = [
-        Line(
-            "training, batch (smoothed)",
-            range(1, len(batches) + 1),
-            smoothed(np.array(numbers(batches, "loss"))).tolist(),
-            5,
-            dots=False,
-        ),
-        Line("training, epoch", ends, numbers(history, "train_loss"), 0),
-        Line("validation", ends, numbers(history, "valid_loss"), 1),
+        Line("training, batch (smoothed)", range(1, len(batches) + 1), values.tolist(), 5, dots=False),
+        Line("training, epoch", ends, trained, 0),
+        Line("validation", ends, validated, 1),
     ]
+    top, highest = upper_end(values, np.array([*values, *trained, *validated]))
     return chart(
         "losses",
         "Losses",
         lines,
         x_label="training batches",
-        y_label="loss",
+        y_label="loss" if top is None else f"loss, cut off at {short(top)} (highest {short(highest)})",
         whole=True,
+        top=top,
         marks=_starts(run, batches),
     )
 

@@ -42,7 +42,7 @@ def losses(run: Run) -> Figure:
     curves = [smoothed(values)] + [
         [float(row[name]) for row in history] for name in ("train_loss", "valid_loss")
     ]
-    top, highest = _upper_end(values, np.concatenate(curves))
+    top, highest = upper_end(values, np.concatenate(curves))
     with plot_style():
         figure = new_figure(WIDTH, 5)
         axes = figure.add_subplot()
@@ -64,7 +64,7 @@ def losses(run: Run) -> Figure:
     return figure
 
 
-def _upper_end(batches: np.ndarray, drawn: np.ndarray) -> tuple[float | None, float]:
+def upper_end(batches: np.ndarray, drawn: np.ndarray) -> tuple[float | None, float]:
     """Where the axis of losses ends if few of them are so large that nothing is seen of the others; and the
     largest.
     """
