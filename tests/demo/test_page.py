@@ -134,7 +134,7 @@ runpy.run_path({folder!r} + "/app.py", run_name="__main__")
 """
 BLOCKED = [
     *("fastai", "fastcore", "kaggle", "py7zr", "sklearn", "torchmetrics", "onnx", "onnxruntime", "captum"),
-    *("cv2", "rapidfuzz", "uniplot", "iterstrat", "tenacity", "six"),
+    *("cv2", "rapidfuzz", "uniplot", "iterstrat", "tenacity", "six", "matplotlib"),
 ]
 """What a Space does not install."""
 

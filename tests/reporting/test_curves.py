@@ -43,6 +43,7 @@ def test_a_few_runaway_losses_do_not_squeeze_the_others() -> None:
     steady = list(np.linspace(3, 1, 400))
     figure, top = shown_losses([300.0, 250.0, 100.0, *steady])
     assert 3 <= top < 15
+    assert 0 < figure.axes[0].get_ylim()[0] <= 1
     label = figure.axes[0].get_ylabel()
     assert f"cut off at {top:.3g}" in label and "highest 300" in label
 

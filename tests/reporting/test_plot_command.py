@@ -42,14 +42,17 @@ def test_plots_of_a_run_as_svg_too(cli: Cli, camvid: Path) -> None:
     assert {file.name: file.read_bytes() for file in plots.iterdir()} == before
 
 
-@pytest.mark.parametrize("command", ["show", "lr-find"])
-def test_pictures_by_their_ending(cli: Cli, camvid: Path, command: str) -> None:
-    result = cli(command, "camvid", "--data", camvid, *OPTIONS, "--out", "new/picture.SVG")
+@pytest.mark.parametrize(("command", "recipe"), [("show", "camvid"), ("lr-find", "pets")])
+def test_pictures_by_their_ending(
+    cli: Cli, command: str, recipe: str, request: pytest.FixtureRequest
+) -> None:
+    options = [recipe, "--data", request.getfixturevalue(recipe), "--size", SIZES[recipe], *FAST]
+    result = cli(command, *options, "--out", "new/picture.SVG")
     assert result.exit_code == 0, result.output
     expected = {"Sky", "Road"} if command == "show" else {"learning rate"}
     assert expected <= words(Path("new/picture.SVG"))
     for wrong in ("picture.jpg", "picture", "new"):
-        refused = cli(command, "camvid", "--data", camvid, *OPTIONS, "--out", wrong)
+        refused = cli(command, *options, "--out", wrong)
         assert refused.exit_code == 2 and ".png or .svg" in refused.output
     assert not Path("picture.jpg").exists()
 

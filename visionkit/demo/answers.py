@@ -16,7 +16,7 @@ from visionkit.inference.results import (
     PointPrediction,
     TagPrediction,
 )
-from visionkit.reporting.style import class_colors
+from visionkit.reporting.palette import class_colors
 from visionkit.visible import visible
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from visionkit.inference.bundle_files import DESCRIPTION_FILE, WEIGHTS_FILE, rea
 from visionkit.inference.description import Description
 
 NEEDED = (
-    "torch", "torchvision", "numpy", "pillow", "safetensors", "pydantic", "matplotlib", "imagehash",
+    "torch", "torchvision", "numpy", "pillow", "safetensors", "pydantic", "imagehash",
     "filelock", "typing_extensions",
 )  # fmt: skip
 """Packages that the page and predictions import, besides those that Gradio brings."""

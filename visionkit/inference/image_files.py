@@ -13,6 +13,7 @@ from PIL import Image
 from visionkit.inference.overlay import index_mask, mask_overlay, point_overlay, save_png
 from visionkit.inference.preprocessing import Preprocessing
 from visionkit.inference.results import MaskPrediction, PointPrediction
+from visionkit.reporting.palette import class_colors
 
 if TYPE_CHECKING:
     from visionkit.inference.streaming import Answered
@@ -31,8 +32,6 @@ class ImageFiles:
     def __init__(
         self, folder: Path, vocab: Sequence[str], taken: Iterable[str], preprocessing: Preprocessing
     ) -> None:
-        from visionkit.reporting.style import class_colors  # matplotlib, which takes a while
-
         self.folder, self.preprocessing = folder, preprocessing
         self.colors = class_colors(vocab)
         self._taken = {name.casefold() for name in taken}

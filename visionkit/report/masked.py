@@ -17,7 +17,7 @@ from visionkit.evaluation.mask_figures import MaskCounts
 from visionkit.evaluation.truth import mask_truth
 from visionkit.inference.description import Normalise
 from visionkit.report.pictures import Album, Picture
-from visionkit.reporting.style import class_colors
+from visionkit.reporting.palette import class_colors
 from visionkit.visible import visible
 
 if TYPE_CHECKING:

@@ -58,7 +58,11 @@ def losses(run: Run) -> Figure:
         _mark_stages(axes, run)
         axes.set(xlabel="training batches", ylabel="loss")
         if top is not None:
-            axes.set(ylim=(None, top), ylabel=f"loss, cut off at {top:.3g} (highest {highest:.3g})")
+            lowest = float(np.nanmin(np.concatenate(curves)))
+            axes.set(
+                ylim=(lowest - 0.05 * (top - lowest), top),
+                ylabel=f"loss, cut off at {top:.3g} (highest {highest:.3g})",
+            )
         set_title(figure, f"{shown_name(run.name)}: loss in training and validation")
         legend_below(figure)
     return figure

@@ -20,7 +20,6 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 
 from visionkit.atomic import atomic_file
-from visionkit.reporting.palette import class_colors as class_colors
 from visionkit.reporting.text import FONT_SIZE, text_width, wrapped
 from visionkit.visible import visible_lines
 
