@@ -108,3 +108,10 @@ def test_in_force_in_its_folder(cli: Cli, pets: Path, tmp_path: Path) -> None:
 
 def test_settings_command_prints_the_shipped_file(cli: Cli) -> None:
     assert cli("settings").output == SHIPPED.read_text(encoding="utf-8")
+
+
+def test_a_number_alone_is_a_list_of_one() -> None:
+    settings = get_recipe("planet").resolved(size=48, then=64, epochs=2, freeze_epochs=0)
+    assert (settings.sizes, settings.epochs, settings.freeze_epochs) == ((48, 64), (2,), (0,))
+    with pytest.raises(UsageError, match="then"):
+        get_recipe("planet").resolved(then=True)

@@ -25,6 +25,7 @@ _PUBLIC = {
     "get_recipe": "visionkit.registry",
     "load": "visionkit.inference.predictor",
     "recipe_names": "visionkit.registry",
+    "resume": "visionkit.training.resuming",
     "train": "visionkit.training.train",
 }
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from visionkit.registry import recipe_names as recipe_names
     from visionkit.runs import Run as Run
     from visionkit.settings import TrainSettings as TrainSettings
+    from visionkit.training.resuming import resume as resume
     from visionkit.training.train import train as train
 
 __all__ = [*_PUBLIC, "__version__"]

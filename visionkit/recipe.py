@@ -125,10 +125,13 @@ class Recipe:
         """
         from visionkit.data.dataset import Dataset
         from visionkit.sources import locate
+        from visionkit.sources.base import Store
+        from visionkit.training.notebook import default_reporter
 
         settings = self.resolved(sample, **options)
-        place = locate(self.sourced(settings), data, sample, settings.seed)
-        return Dataset.open(self, settings, place.folder).dataloaders(settings.size)
+        store = Store(progress=default_reporter())
+        place = locate(self.sourced(settings), data, sample, settings.seed, store)
+        return Dataset.open(self, settings, place.folder, store).dataloaders(settings.size)
 
     def learner(self, dls: DataLoaders, **options: Any) -> Learner:
         """Fastai's Learner for `dls` of this recipe, with the task's loss and metrics.

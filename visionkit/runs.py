@@ -10,17 +10,21 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
 from visionkit.atomic import write_atomically
 from visionkit.errors import UsageError, VisionkitError, nearest
 from visionkit.run_files import read_info, read_table
+from visionkit.visible import visible
 
 CHECKPOINT_FOLDER, LOCK_FILE = "checkpoint", ".lock"
 RUN_FILE, HISTORY_FILE, BATCHES_FILE = "run.json", "history.csv", "batches.csv"
+_PAGE_FILE = "report.html"
 BEFORE_METRICS = ("stage", "size", "epoch", "lr", "train_loss", "valid_loss")
 _CLOSE_TRIES = 5
 AFTER_METRICS = ("seconds", "images_per_s", "wait_percent")
@@ -114,6 +118,28 @@ class Run:
     def __repr__(self) -> str:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
         return f"Run({self.path}, {self.info.get('status')}{', ' + figures if figures else ''})"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: name, status, figures, and a link to the report."""
+        kind = ", on synthetic sample data" if self.info.get("synthetic") else ""
+        parts = [f"<b>{escape(visible(self.name))}</b>: {escape(visible(self.status))}{kind}"]
+        if self.metrics:
+            heads = "".join(f"<th>{escape(visible(name))}</th>" for name in self.metrics)
+            values = "".join(f"<td>{value:.4f}</td>" for value in self.metrics.values())
+            parts.append(
+                f'<table class="dataframe"><thead><tr>{heads}</tr></thead>'
+                f"<tbody><tr>{values}</tr></tbody></table>"
+            )
+        report = self.path / _PAGE_FILE
+        if report.is_file():
+            parts.append(f'<a href="{escape(_address(report))}" target="_blank">{_PAGE_FILE}</a>')
+        return f"<div>{''.join(parts)}</div>"
+
+
+def _address(file: Path) -> str:
+    """Where a page finds the file that is shown from the working folder: notebooks lie there, as a rule."""
+    whole, here = file.resolve(), Path.cwd()
+    return quote(whole.relative_to(here).as_posix()) if whole.is_relative_to(here) else whole.as_uri()
 
 
 def _alive(pid: int) -> bool:

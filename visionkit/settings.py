@@ -20,7 +20,9 @@ DEFAULT_BATCH = 64
 
 
 def _split(value: Any) -> Any:
-    """Text such as "5, 3" or "5 3" as its parts; anything else as it is."""
+    """Text such as "5, 3" or "5 3" as its parts, a number as the only part; anything else as it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 

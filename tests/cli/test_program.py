@@ -168,3 +168,12 @@ def test_unexpected_errors_are_one_message_and_debug_shows_more(pets: Path, tmp_
         [*RUN, "--debug", *call[3:]], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert shown.returncode == 1 and "Traceback" in shown.stderr and "ZeroDivisionError" in shown.stderr
+
+
+def test_a_pipe_is_no_terminal_whatever_colours_are_forced(pets: Path, tmp_path: Path) -> None:
+    """Notebooks' kernels and continuous integration set $FORCE_COLOR: lines stay lines."""
+    call = [*RUN, "pets", "--data", str(pets), *TRAIN, "--epochs", "1", "--no-html"]
+    environment = {**os.environ, "FORCE_COLOR": "1"}
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "epoch  1/1" in done.stdout and "\x1b[2K" not in done.stdout

@@ -13,6 +13,11 @@ from visionkit.visible import visible_lines
 class SafeConsole(Console):
     """rich's, but control characters in texts and cells are written out: a terminal would obey them."""
 
+    @property
+    def can_redraw(self) -> bool:
+        """Whether bars can be drawn over each other; $FORCE_COLOR makes no terminal of a file or a pipe."""
+        return self.is_terminal and self.file.isatty()
+
     def render_str(self, text: str, **options: Any) -> Text:
         """As rich does it, of what can be seen of `text`."""
         return super().render_str(visible_lines(text), **options)

@@ -76,7 +76,7 @@ class BarReporter(BarProgress):
 def terminal_reporter() -> Iterator[Reporter]:
     """Bars where standard output is a terminal, else one plain line an epoch."""
     console = SafeConsole(emoji=False)
-    if not console.is_terminal:
+    if not console.can_redraw:
         yield PlainReporter()
         return
     with _bars(console) as progress:
@@ -87,7 +87,7 @@ def terminal_reporter() -> Iterator[Reporter]:
 def terminal_progress(stderr: bool = False) -> Iterator[Progress]:
     """Bars where standard output (or standard error) is a terminal, else a plain line now and then."""
     console = SafeConsole(stderr=stderr, emoji=False)
-    if not console.is_terminal:
+    if not console.can_redraw:
         yield PlainProgress(sys.stderr if stderr else sys.stdout)
         return
     with _bars(console) as progress:
@@ -109,4 +109,4 @@ def _bars(console: SafeConsole) -> Bars:
 def wait_message(text: str) -> AbstractContextManager[Any]:
     """A spinner while something slow happens, on a terminal only."""
     console = SafeConsole(emoji=False)
-    return console.status(text) if console.is_terminal else nullcontext()
+    return console.status(text) if console.can_redraw else nullcontext()

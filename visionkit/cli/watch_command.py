@@ -10,8 +10,9 @@ import typer
 from visionkit.cli.common_options import RunArgument, SettingsOption
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Group
 
+    from visionkit.cli.console import SafeConsole
     from visionkit.runs import Run
 
 HELP = (
@@ -38,7 +39,7 @@ def watch(
 
     found = find_run(run, SettingsFile.read(settings).paths().runs)
     console = SafeConsole(emoji=False)
-    if once or not console.is_terminal:
+    if once or not console.can_redraw:
         console.print(_drawn(found, console))
         return
     try:
@@ -51,7 +52,7 @@ def watch(
         return
 
 
-def _drawn(run: Run, console: Console) -> Group:
+def _drawn(run: Run, console: SafeConsole) -> Group:
     """The chart and what is said below it."""
     from rich.console import Group
     from rich.text import Text
@@ -67,5 +68,5 @@ def _drawn(run: Run, console: Console) -> Group:
         return Group(
             *said, Text("No batch is trained yet." if seen.status == "running" else "Nothing was trained.")
         )
-    height = min(24, console.height - len(said) - 2) if console.is_terminal else 20
+    height = min(24, console.height - len(said) - 2) if console.can_redraw else 20
     return Group(Text.from_ansi(chart(seen, min(console.width, 110), height, plain=plain)), *said)

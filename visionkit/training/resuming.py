@@ -9,7 +9,8 @@ from typing import Any
 
 from visionkit.checkpoints.folder import CheckpointFolder
 from visionkit.errors import VisionkitError
-from visionkit.runs import Run, only_one
+from visionkit.progress import PlainProgress
+from visionkit.runs import Run, find_run, only_one
 from visionkit.sources.base import Store
 from visionkit.training.differences import Difference
 from visionkit.training.progress import Reporter
@@ -72,8 +73,10 @@ def plan_resumption(
 
 
 def resume(
-    resumption: Resumption,
+    run: Run | Path | str | Resumption,
     *,
+    data: Path | str | None = None,
+    runs_root: Path | str = "runs",
     changes: Mapping[str, Any] | None = None,
     store: Store | None = None,
     reporter: Reporter | None = None,
@@ -81,25 +84,45 @@ def resume(
 ) -> Run:
     """Train what is left of a run; on a CPU the result is that of a run which was never broken off.
 
+    A run that is done is left as it is.
+
     Args:
-        resumption: from `plan_resumption`.
+        run: that was interrupted, failed or killed: itself, its folder, its name in `runs_root`, or "last";
+            or what `plan_resumption` found.
+        data: where its data set is now, if elsewhere: a folder, or the name of a source; not for what
+            `plan_resumption` found.
+        runs_root: the folder of run folders.
         changes: settings that are to be others from now on, such as `{"on_nan": "skip"}`.
         store: for what is remembered of images, and the cache.
-        reporter: told about the progress; plain lines where None.
+        reporter: told about the progress; where None, a table in a notebook, and plain lines elsewhere.
         force: go on although data, recipe, packages or code are not what they were.
 
     Returns:
         The finished run.
 
     Raises:
-        VisionkitError: something is not as it was, and `force` is not set; besides, what `train` raises.
+        UsageError: there is no such run.
+        VisionkitError: something is not as it was, and `force` is not set; its run.json is damaged; recipe,
+            data or weights are gone; besides, what `train` raises.
     """
+    note = (reporter or PlainProgress()).note
+    if isinstance(run, Resumption):
+        resumption = run
+    else:
+        found = run if isinstance(run, Run) else find_run(str(run), Path(runs_root))
+        found = Run.read(found.path)  # it may have been trained on since
+        if found.status == "done":
+            note(f"{found.path}: the run is done; there is nothing left to train.")
+            return found
+        resumption = plan_resumption(found, data, store, note)
+        for each in resumption.differences:
+            note(f"differs    {each.what}: {each.then} then, {each.now} now")
     plan = resumption.plan
     if resumption.obstacles and not force:
         what = ", ".join(dict.fromkeys(each.what for each in resumption.obstacles))
         raise VisionkitError(
             f"{plan.run.name} was begun with other versions of: {what}. Put them back, or go on all the same "
-            "with --force."
+            "with --force (in Python: force=True)."
         )
     return train(
         plan.recipe,

@@ -27,7 +27,8 @@ from visionkit.training.hardware import (
     tuned,
 )
 from visionkit.training.learner import build_learner
-from visionkit.training.progress import PlainReporter, Reporter
+from visionkit.training.notebook import reporting
+from visionkit.training.progress import Reporter
 from visionkit.training.record import conditions
 from visionkit.training.refusing import checked_device
 from visionkit.training.run_report import report_run
@@ -61,7 +62,7 @@ def train(
         out: the run folder; without it a new one in `runs_root`.
         runs_root: the folder of run folders.
         store: for fetched and drawn data sets; `~/.visionkit` where None.
-        reporter: told about the progress; plain lines where None.
+        reporter: told about the progress; where None, a table in a notebook, and plain lines elsewhere.
         threads: that torch computes with; on a CPU as many as the loader processes leave where None.
         batch_sizes: of the stages, where `bs` is "auto" and they are known, as those of a run that is
             reproduced.
@@ -73,23 +74,28 @@ def train(
         DataError: something is wrong with the data set.
         VisionkitError: data or weights that cannot be fetched, memory that runs out, or no compiler for
             `compile`.
-        KeyboardInterrupt: after the training was saved, and the run folder marked as interrupted.
+        KeyboardInterrupt: after the training was saved, and the run folder marked as interrupted;
+            `visionkit.resume` goes on with it.
     """
     started = time.perf_counter()
-    reporter = reporter or PlainReporter()
     if unfinished is None:
         folder = new_run_folder(recipe.name, Path(runs_root), Path(out) if out is not None else None)
     else:
         folder = unfinished.run.path
-    device = checked_device(settings)
-    store = store or Store(progress=reporter)
-    place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
-    dataset = Dataset.open(recipe, settings, place.folder, store)
-    loading = 0 if dataset.fill_cache(settings.sizes) else resolve_workers("auto", device)
-    with shared_cores(device, loading, threads), tuned(device), deterministic(device, settings.deterministic):
-        return _train_dataset(
-            dataset, device, folder, reporter, started, notes or {}, batch_sizes, unfinished
-        )
+    with reporting(reporter, folder) as told:
+        device = checked_device(settings)
+        store = store or Store(progress=told)
+        place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
+        dataset = Dataset.open(recipe, settings, place.folder, store)
+        loading = 0 if dataset.fill_cache(settings.sizes) else resolve_workers("auto", device)
+        with (
+            shared_cores(device, loading, threads),
+            tuned(device),
+            deterministic(device, settings.deterministic),
+        ):
+            return _train_dataset(
+                dataset, device, folder, told, started, notes or {}, batch_sizes, unfinished
+            )
 
 
 def _train_dataset(
