@@ -41,6 +41,7 @@ def names_of(run: Path) -> list[str]:
     return read_description(run / "model").vocab
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["pets"], indirect=True)
 def test_classes_of_several_images(
     browser: playwright.Browser, run: Path, dataset: tuple[str, Path], tmp_path: Path

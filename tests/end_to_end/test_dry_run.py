@@ -28,6 +28,15 @@ def test_stages_and_times_without_a_run(cli: Cli, dataset: tuple[str, Path]) -> 
     assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("dataset", ["planet"], indirect=True)
+def test_a_recipe_whose_task_the_data_tell(cli: Cli, dataset: tuple[str, Path]) -> None:
+    """csv finds tags; the step is timed with their loss."""
+    options = ["--data", dataset[1], "--size", 32, "--arch", "squeezenet1_1", "--no-pretrained", "--bs", 4]
+    shown = cli("csv", *options, "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    assert "multi-label" in shown.stdout and "in all     about" in shown.stdout
+
+
 def test_data_that_are_not_there_are_not_fetched(cli: Cli) -> None:
     shown = cli("pets", "--dry-run")
     assert shown.exit_code == 0, shown.output

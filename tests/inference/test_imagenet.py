@@ -253,7 +253,8 @@ def test_every_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
     else:
         picture = Image.fromarray((ramp * 255).astype(np.uint8)).convert("RGB").convert(mode)
     file = tmp_path / "picture.dat"
-    picture.save(file, "TIFF")
+    # Pillow 12 does not read the TIFF files in YCbCr that it writes
+    picture.save(file, "JPEG" if mode == "YCbCr" else "TIFF")
     values = np.asarray(open_photo(file))
     assert values.shape == (48, 64, 3)
     assert values[:, :8].mean() < 30 and values[:, -8:].mean() > 225

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from visionkit.progress import duration
 from visionkit.report.charts import LEFT, MOST_POINTS, RIGHT, WIDTH, Line, chart, short
 from visionkit.report.pictures import SIDE, Album
-from visionkit.progress import duration
 
 VALUES = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=40)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,9 @@ def serve(
         quiet=True,
         prevent_thread_lock=True,
     )
-    told(address)
     try:
-        page.block_thread()
+        with suppress(KeyboardInterrupt):  # the usual way to end it
+            told(address)
+            page.block_thread()
     finally:
         page.close()

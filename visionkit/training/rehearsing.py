@@ -109,7 +109,7 @@ def rehearse(
     loading = resolve_workers("auto", device)
     with shared_cores(device, loading if settings.cache == "off" else 0), tuned(device):
         dls = dataset.dataloaders(settings.size, device, fill=False)
-        learn = build_learner(recipe, dls, settings, quiet=True, random_weights=True)
+        learn = build_learner(dataset.recipe, dls, settings, quiet=True, random_weights=True)
         learn.starts_pretrained = settings.pretrained or settings.weights is not None
         stages = plan_stages(settings, learn.starts_pretrained)
         precision = resolve_precision(settings.precision, device)
