@@ -109,7 +109,7 @@ def test_log_has_one_plain_line_an_epoch_and_no_warnings(pets: Path, tmp_path: P
 
 
 def test_visionkit_itself_gives_torch_no_cause_to_warn(pets: Path, tmp_path: Path) -> None:
-    """--debug shows the libraries' warnings. $FORCE_COLOR, which notebooks set, makes no terminal of a pipe."""
+    """--debug shows the libraries' warnings; $FORCE_COLOR, set in notebooks, makes no terminal of a pipe."""
     call = [*RUN, "--debug", "pets", "--data", str(pets), *TRAIN, "--epochs", "1"]
     environment = {**os.environ, "FORCE_COLOR": "1"}
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
