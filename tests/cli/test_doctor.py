@@ -184,6 +184,7 @@ def pieces(secret: str) -> Iterator[str]:
     yield from (secret[place : place + 4] for place in range(len(secret) - 3))
 
 
+@pytest.mark.slow
 def test_secrets_are_present_and_never_told(machine: Machine) -> None:
     kaggle, hub = machine.home / ".kaggle", machine.home / ".cache" / "huggingface"
     kaggle.mkdir()

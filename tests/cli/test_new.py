@@ -38,6 +38,7 @@ def test_a_new_recipe_trains_at_once(task: str, cli: Cli, request: pytest.Fixtur
     assert (info["recipe"], info["task"], info["status"]) == ("mine", task, "done")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", LAYOUTS)
 def test_a_new_recipe_has_a_sample(task: str, cli: Cli) -> None:
     name = f"mine_{task.replace('-', '_')}"  # samples are kept by the recipe's name

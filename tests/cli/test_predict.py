@@ -381,7 +381,8 @@ def visionkit_process(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("task", ["single-label", pytest.param("segmentation", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["single-label", "segmentation"])
 def test_killed_again_and_again(models: Path, tmp_path: Path, task: str) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

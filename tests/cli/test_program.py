@@ -108,6 +108,7 @@ def test_log_has_one_plain_line_an_epoch_and_no_warnings(pets: Path, tmp_path: P
     assert "\r" not in done.stdout and "\x1b" not in done.stdout
 
 
+@pytest.mark.slow
 def test_visionkit_itself_gives_torch_no_cause_to_warn(pets: Path, tmp_path: Path) -> None:
     """--debug shows the libraries' warnings; $FORCE_COLOR, set in notebooks, makes no terminal of a pipe."""
     call = [*RUN, "--debug", "pets", "--data", str(pets), *TRAIN, "--epochs", "1"]
@@ -159,6 +160,7 @@ def test_ctrl_c_leaves_an_interrupted_run(pets: Path, tmp_path: Path) -> None:
     assert listed.returncode == 0 and (tmp_path / "run/plots/losses.png").is_file(), listed.stderr
 
 
+@pytest.mark.slow
 def test_unexpected_errors_are_one_message_and_debug_shows_more(pets: Path, tmp_path: Path) -> None:
     recipe = Path(__file__).parents[2] / "recipes" / "pets.py"
     broken = tmp_path / "broken.py"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import FAST, Cli, train_fast
+from conftest import FAST, Cli, noise, train_fast
 from demo.serving import CHROMIUM, Visitor, free_port, served
+from PIL import Image
 from playwright import sync_api as playwright
 
 pytestmark = [
@@ -123,6 +125,56 @@ def test_points(browser: playwright.Browser, cli: Cli, heads: Path) -> None:
         assert "x in pixels" in visitor.text
         assert all(name in visitor.text for name in names_of(run))
         assert not visitor.wrong, visitor.wrong
+
+
+DROP = """async ([content, name]) => {
+  const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+  const carried = new DataTransfer();
+  carried.items.add(new File([bytes], name, {type: "image/jpeg"}));
+  const target = document.querySelector("#images button");
+  for (const kind of ["dragenter", "dragover", "drop"])
+    target.dispatchEvent(new DragEvent(kind, {dataTransfer: carried, bubbles: true, cancelable: true}));
+}"""
+COPY = """async content => {
+  const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+  const picture = await createImageBitmap(new Blob([bytes], {type: "image/jpeg"}));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [picture.width, picture.height];
+  canvas.getContext("2d").drawImage(picture, 0, 0);
+  const png = await new Promise(done => canvas.toBlob(done, "image/png"));
+  await navigator.clipboard.write([new ClipboardItem({"image/png": png})]);
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["pets"], indirect=True)
+def test_dropped_pasted_and_too_large(
+    browser: playwright.Browser, run: Path, dataset: tuple[str, Path], tmp_path: Path
+) -> None:
+    """Images come by drag and drop and from the clipboard; a file above the limit is refused by name."""
+    photo = next((dataset[1] / "images").glob("*.jpg"))
+    content = b64encode(photo.read_bytes()).decode()
+    large = tmp_path / "large.jpg"
+    Image.fromarray(noise(1, 400, 400)).save(large, quality=95)
+    command = ("-m", "visionkit", "demo", run, "--port", free_port(), "--max-mb", 0.05, "--examples", 0)
+    with served(*command) as (address, _):
+        visitor = Visitor(browser, address)
+        visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        visitor.page.evaluate(DROP, [content, "dropped.jpg"])
+        visitor.answered(1)
+        assert "dropped.jpg" in visitor.text
+        visitor.page.reload()
+        visitor.page.wait_for_selector("#images")
+        visitor.page.evaluate(COPY, content)
+        visitor.page.locator("#images [aria-label*=lipboard]").first.click()
+        visitor.answered(1)
+        assert not visitor.wrong, visitor.wrong
+        visitor.page.reload()
+        visitor.page.wait_for_selector("#images")
+        visitor.page.set_input_files("#images input[type=file]", str(large))
+        told = visitor.page.get_by_text(re.compile("exceed.*large.jpg", re.DOTALL)).first
+        playwright.expect(told).to_be_visible(timeout=60_000)
+        assert not visitor.page.locator(".answer").count()
 
 
 ALONE = """

@@ -25,6 +25,7 @@ def test_output_and_exit_code_are_recorded(tmp_path: Path) -> None:
     assert "no-such-option" in wrong.output
 
 
+@pytest.mark.slow
 def test_another_exit_code_stops_the_build(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="exit code 2 in place of 0") as caught:
         record((Step("runs", "report no-such-run"),), tmp_path)

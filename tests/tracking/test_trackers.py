@@ -95,6 +95,7 @@ def test_wandb_offline(cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert figures(Path("logged")) == figures(Path("plain"))
 
 
+@pytest.mark.slow
 def test_nobody_has_logged_in(cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Said before anything begins, and nothing is asked."""
     monkeypatch.setenv("HOME", str(tmp_path))
