@@ -13,8 +13,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ["MPLBACKEND"] = "agg"
 os.environ["HOME"] = tempfile.mkdtemp(prefix="visionkit-home-")  # tests leave the user's own data alone
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,3 +168,15 @@ def fashion(tmp_path: Path) -> Path:
     (folder / "base" / "Annotations").mkdir()
     (folder / "base" / "Annotations" / "label.csv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A browser of Playwright's; modules that take it are marked with `browsing.IN_A_BROWSER`."""
+    from browsing import CHROMIUM
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()

@@ -6,27 +6,16 @@ import re
 import shutil
 import socket
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import IN_A_BROWSER
 from conftest import FAST, Cli, noise, train_fast
-from demo.serving import CHROMIUM, Visitor, free_port, served
+from demo.serving import Visitor, free_port, served
 from PIL import Image
 from playwright import sync_api as playwright
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-]
-
-
-@pytest.fixture
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture
