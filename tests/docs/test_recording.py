@@ -33,8 +33,8 @@ def test_another_exit_code_stops_the_build(tmp_path: Path) -> None:
 
 
 def test_paths_of_the_machine_are_not_shown(tmp_path: Path) -> None:
-    text = neutral(f"{tmp_path}/work/runs  \n{Path(__file__).resolve().parents[2]}/recipes", tmp_path)
-    assert text == "~/work/runs\nvisionkit/recipes"
+    text = neutral(f"{tmp_path}/here/runs  \n{Path(__file__).resolve().parents[2]}/recipes", tmp_path)
+    assert text == "~/here/runs\nvisionkit/recipes"
 
 
 def test_an_example_is_shown_with_its_command(tmp_path: Path) -> None:

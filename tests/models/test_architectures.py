@@ -82,7 +82,6 @@ def test_unknown_name_gives_the_nearest() -> None:
 
 
 def test_timm_where_it_is_installed() -> None:
-    pytest.importorskip("timm", reason="timm is optional")
     arch = find_architecture("resnet10t")
     assert arch.library == "timm"
     assert len(arch.normalization[0]) == 3
