@@ -45,25 +45,20 @@ class Page(HTMLParser):
         self.anchors |= {given[name] for name in ("id", "name") if name in given}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param("text", marks=pytest.mark.slow), pytest.param("", marks=pytest.mark.docs)],
-)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site: as text, with the outputs that are there; or the whole of it, for which all is run.
+pytestmark = pytest.mark.slow
 
-    What was recorded before for the same code is taken again.
-    """
-    folder = tmp_path_factory.mktemp("site")
+
+def _built(folder: Path, how: str = "") -> Path:
+    """The site, written to `folder`; what was recorded before for the same code is taken again."""
     words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     alone = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     if shutil.which("unshare") and not subprocess.run([*alone, "true"], capture_output=True).returncode:
         words = [*alone, *words]  # no network but this machine's own, which notebooks and the demo need
     blocked = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    environment = {**os.environ, "VISIONKIT_DOCS": request.param}
+    environment = {**os.environ, "VISIONKIT_DOCS": how}
     store = CHECKOUT / "build"
     store.mkdir(exist_ok=True)
-    with FileLock(store / ".docs.lock"):  # another worker of the tests takes what this one records
+    with FileLock(store / ".docs.lock"):  # one writes the generated pages at a time
         built = subprocess.run(
             words, cwd=CHECKOUT, env=environment | blocked, capture_output=True, text=True, timeout=LIMIT
         )
@@ -71,10 +66,10 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-@pytest.fixture
-def whole(request: pytest.FixtureRequest) -> bool:
-    """Whether the site has all outputs."""
-    return request.node.get_closest_marker("docs") is not None
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole site, for which every command and notebook is run."""
+    return _built(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")
@@ -82,27 +77,26 @@ def pages(site: Path) -> dict[Path, Page]:
     return {file: Page(file.read_text(encoding="utf-8")) for file in site.rglob("*.html")}
 
 
-def test_there_is_a_page_for_each_command_and_recipe(site: Path, whole: bool) -> None:
+def test_there_is_a_page_for_each_command_and_recipe(site: Path) -> None:
     for name in command_summaries():
         text = (site / "commands" / f"{name}.html").read_text(encoding="utf-8")
         assert f"visionkit {name}" in text
         assert "Usage: visionkit" in text
-        if whole:
-            assert name in NO_OUTPUT or text.count('class="language-console highlight"') >= 2, name
-            assert "left out of this build" not in text
+        assert name in NO_OUTPUT or text.count('class="language-console highlight"') >= 2, name
+        assert "left out of this build" not in text
     for name in recipe_names():
         text = (site / "recipes" / f"{name}.html").read_text(encoding="utf-8")
-        assert not whole or "SYNTHETIC" in text, "a training on the sample, or what it would do"
+        assert "SYNTHETIC" in text, "a training on the sample, or what it would do"
 
 
 def test_there_is_a_place_for_each_setting(site: Path, pages: dict[Path, Page]) -> None:
     assert set(TrainSettings.model_fields) <= pages[site / "settings.html"].anchors
 
 
-def test_tutorials_have_outputs(site: Path, whole: bool) -> None:
+def test_tutorials_have_outputs(site: Path) -> None:
     for notebook in (CHECKOUT / "nbs").glob("*.ipynb"):
         text = (site / "tutorials" / f"{notebook.stem}.html").read_text(encoding="utf-8")
-        assert not whole or "output of the cell above" in text, notebook.name
+        assert "output of the cell above" in text, notebook.name
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
@@ -139,3 +133,9 @@ def test_no_path_of_this_machine_is_shown(site: Path) -> None:
         environment = [sys.prefix] if sys.prefix != sys.base_prefix else []
         for place in (str(CHECKOUT), os.environ["HOME"], *environment):
             assert place not in text, f"{file.relative_to(site)}: {place}"
+
+
+def test_text_alone_is_made_of_earlier_outputs(site: Path, tmp_path: Path) -> None:
+    pages = _built(tmp_path, "text")
+    assert "output of the cell above" in (pages / "tutorials" / "01_pets.html").read_text(encoding="utf-8")
+    assert "left out of this build" not in (pages / "commands" / "predict.html").read_text(encoding="utf-8")
