@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 TOLERANCE = 0.0075
+ROUNDING = 1e-9
+"""Pixels by which a distance may be beyond the tolerance, which is a product that is rounded."""
 
 
 class BoundaryCounts(NamedTuple):
@@ -43,7 +45,7 @@ def boundary_counts(
         void: the code that is left out.
         tolerance: how far off a boundary may be, as a share of the diagonal; at least one pixel.
     """
-    reach = max(1.0, tolerance * math.hypot(*target.shape))
+    reach = max(1.0, tolerance * math.hypot(*target.shape)) + ROUNDING
     unknown = near(target == void) if void is not None else np.zeros(target.shape, dtype=bool)
     lines = [_lines(mask.astype(np.int64), unknown) for mask in (predicted, target)]
     found = []
