@@ -18,12 +18,14 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
+            return torch.device("cuda", _own_gpu())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"--device {name}: not a device; give auto, cpu, cuda, cuda:1 or mps.") from None
+    if device == torch.device("cuda") and "LOCAL_RANK" in os.environ:
+        device = torch.device("cuda", _own_gpu())
     gpus = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= gpus:
         raise UsageError(
@@ -34,6 +36,12 @@ def resolve_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"--device {name}: visionkit trains on cpu, cuda and mps.")
     return device
+
+
+def _own_gpu() -> int:
+    """The current GPU; of processes that torchrun has started, each has its own."""
+    place = os.environ.get("LOCAL_RANK", "")
+    return int(place) if place.isdecimal() else torch.cuda.current_device()
 
 
 def auto_precision(device: torch.device) -> tuple[Literal["fp32", "bf16", "fp16"], str]:

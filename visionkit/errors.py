@@ -29,6 +29,18 @@ class DataError(VisionkitError):
     """The data set is not as the recipe needs it; the message names the file or the row."""
 
 
+class EndedElsewhere(VisionkitError):
+    """Another process has failed, and told why; this one ends without a word.
+
+    Args:
+        exit_code: that the other one ends with.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("another process of this training has failed; see its message")
+        self.exit_code = exit_code
+
+
 def nearest(name: str, known: list[str], limit: int = 3) -> str:
     """A hint for a misspelt `name`: " Did you mean 'x'?", or the known names where none is near.
 

@@ -96,6 +96,21 @@ class Saving(Callback):
         self.save(Position(stage=stage.number + 1))
         self.interruption.stage_done()
 
+    def broken_off(self) -> Position | None:
+        """Save what was trained, from outside of the fit, which has failed in the midst of a batch.
+
+        The batch itself is to be done again: no step was made with it. Returns the place; None where nothing
+        of the run was under way.
+        """
+        learn, stage = self.learn, self.stage
+        if stage is None:
+            return None
+        batches = len(learn.dls.train)
+        done = learn.batches_done if learn.training else batches
+        position = Position(stage=stage.number, epoch=learn.epoch, batch=done, trained=done >= batches)
+        self.save(position)
+        return position
+
     def save(self, position: Position) -> None:
         """Write a checkpoint; what keeps it from being written is told, and no error."""
         began = time.perf_counter()
@@ -152,3 +167,11 @@ class Saving(Callback):
             **found,
         )
         return Checkpoint(values, tensors)
+
+
+class LeftToTheFirst(Saving):
+    """In a process that trains together with others, and is not the first of them: writes nothing."""
+
+    def save(self, position: Position) -> None:
+        """The first process saves."""
+        self._saved = time.perf_counter()

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-from visionkit.errors import VisionkitError
+from visionkit.errors import EndedElsewhere, VisionkitError
 
 INTERRUPTED = 130
 HANDLES = 8192
@@ -65,6 +65,8 @@ def report_error(error: VisionkitError | Exception) -> int:
 
     console = SafeConsole(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     error = error if isinstance(error, VisionkitError) else system_fault(error) or error
+    if isinstance(error, EndedElsewhere):
+        return error.exit_code
     if isinstance(error, VisionkitError):
         console.print("Error:", str(error), style="red", markup=False)
         return error.exit_code

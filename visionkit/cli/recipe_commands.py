@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +83,11 @@ def train(
     if dry_run:
         _rehearse(call, data, sample)
         return
+    start_together(call.settings.gpus, call.settings.device)
     from visionkit.cli.progress import terminal_reporter, wait_message
 
     with wait_message("loading fastai …"):
+        from visionkit.distributed.world import follows
         from visionkit.training.train import train as train_recipe
 
     with terminal_reporter() as reporter:
@@ -97,7 +101,27 @@ def train(
             store=call.file.store(reporter),
             reporter=reporter,
         )
-    print_done(run)
+    if not follows():
+        print_done(run)
+
+
+def start_together(count: int, device: str) -> None:
+    """Run this very call in `count` processes, and exit as they did; in one of them, go on.
+
+    Of those only the first prints; errors are told by whoever has them.
+
+    Raises:
+        UsageError: there are fewer GPUs.
+    """
+    started = int(os.environ.get("WORLD_SIZE") or 1)
+    if started > 1 and os.environ.get("RANK") != "0":
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the process ends)
+    if started > 1 or count == 1:
+        return
+    from visionkit.distributed.launching import check_processes, launch
+
+    check_processes(count, device)
+    raise typer.Exit(launch(count, sys.argv[1:]))
 
 
 def _rehearse(call: Call, data: str | None, sample: bool) -> None:
@@ -124,6 +148,8 @@ def _rehearse(call: Call, data: str | None, sample: bool) -> None:
     typer.echo(
         f"in all     about {duration(found.seconds)}, by a few timed steps of each stage; nothing was trained"
     )
+    if call.settings.gpus > 1:
+        typer.echo(f"processes  {call.settings.gpus}; the times are those of one")
 
 
 def print_done(run: Run) -> None:

@@ -22,6 +22,15 @@ def resume(
         typer.Option("--force", help="Go on although data, recipe, packages or visionkit have changed."),
     ] = False,
     data: DataOption = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(
+            metavar="INTEGER",
+            min=1,
+            help="Processes that train together from now on. Default: as many as before.",
+            show_default=False,
+        ),
+    ] = None,
     on_nan: Annotated[
         str | None,
         typer.Option(
@@ -35,7 +44,7 @@ def resume(
 ) -> None:
     """Go on with a run; see `HELP`."""
     from visionkit.cli.progress import terminal_progress, terminal_reporter, wait_message
-    from visionkit.cli.recipe_commands import print_done
+    from visionkit.cli.recipe_commands import print_done, start_together
     from visionkit.cli.reproduce_command import print_differences
     from visionkit.runs import find_run
     from visionkit.settings_file import SettingsFile
@@ -45,16 +54,21 @@ def resume(
     if found.status == "done":
         typer.echo(f"{found.path}: the run is done; there is nothing left to train.")
         return
+    recorded = found.info.get("settings", {})
+    count = gpus or recorded.get("gpus", 1)
+    start_together(count, str(recorded.get("device", "auto")))
     with wait_message("loading fastai …"):
+        from visionkit.distributed.world import follows
         from visionkit.training import resuming
 
     with terminal_progress(stderr=True) as progress:
         resumption = resuming.plan_resumption(found, data, file.store(progress), progress.note)
     if resumption.differences:
         print_differences(resumption.differences)
-    changes: dict[str, Any] = {} if on_nan is None else {"on_nan": on_nan}
+    changes: dict[str, Any] = {"gpus": count, **({} if on_nan is None else {"on_nan": on_nan})}
     with terminal_reporter() as reporter:
         done = resuming.resume(
             resumption, changes=changes, store=file.store(reporter), reporter=reporter, force=force
         )
-    print_done(done)
+    if not follows():
+        print_done(done)

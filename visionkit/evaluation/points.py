@@ -27,6 +27,8 @@ class PixelError(Metric):
     """
 
     name = "pixel_error"
+    sums = ("_images", "_points", "_sum")
+    """What is added up where several processes validate."""
 
     def __init__(self) -> None:
         self.reset()
@@ -41,7 +43,9 @@ class PixelError(Metric):
         if windows is None or learn.dl.dataset is not learn.dls.valid_ds:
             self._sum = math.nan
             return
-        span = torch.as_tensor(windows.span[self._images : self._images + len(target)])
+        first = getattr(learn, "first_image", None)
+        first = self._images if first is None else first
+        span = torch.as_tensor(windows.span[first : first + len(target)])
         self._sum += float((missed * span[:, None] / 2).norm(dim=-1).sum())
         self._images += len(target)
         self._points += target.shape[0] * target.shape[1]

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from visionkit.loading.batches import Batch, Feed, Work
+from visionkit.loading.share import WHOLE, Share
 
 SPARE = 2
 """Batches that are begun before they are asked for, beside the one that each thread is at."""
@@ -46,6 +47,7 @@ class Ahead:
         transforms: the loader's batch transforms.
         makers: the threads.
         skipped: batches at the start that are left out.
+        share: of each batch, which is made.
     """
 
     before: Any = None
@@ -62,10 +64,12 @@ class Ahead:
         transforms: list[Any],
         makers: Makers,
         skipped: int = 0,
+        share: Share = WHOLE,
     ) -> None:
         self.feed, self.places, self.size, self.seed = feed, places, size, seed
-        self.transforms, self.makers = transforms, makers
-        self._starts = iter(range(skipped * size, len(places), size))
+        self.transforms, self.makers, self.share = transforms, makers, share
+        starts = range(skipped * size, len(places), size)
+        self._starts = iter([start for start in starts if self._rows(start)])
         self._waiting: deque[Future[Batch]] = deque()
         for _ in range(makers.depth):
             self._submit()
@@ -99,6 +103,13 @@ class Ahead:
         if start is not None:
             self._waiting.append(self.makers.pool.submit(self._prepared(start)))
 
+    def _rows(self, start: int) -> range:
+        """Which images of the batch that begins at `start` are made."""
+        count = min(self.size, len(self.places) - start)
+        return range(count)[self.share.of(count)]
+
     def _prepared(self, start: int) -> Work:
         places = self.places[start : start + self.size]
-        return self.feed.prepare(places, self.seed + 2 * start, self.transforms)
+        rows = self._rows(start)
+        own = None if len(rows) == len(places) else slice(rows.start, rows.stop)
+        return self.feed.prepare(places, self.seed + 2 * start, self.transforms, own)

@@ -30,13 +30,17 @@ Work = Callable[[], Batch]
 class Feed(Protocol):
     """Gives the batches of one part of a data set."""
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
+    def prepare(
+        self, places: Sequence[int], seed: int, transforms: list[Any], own: slice | None = None
+    ) -> Work:
         """The work that makes the batch of the items at `places`.
 
         Args:
             places: of the items, in the loader's data set.
             seed: of all that is random, which is drawn now.
             transforms: the loader's batch transforms.
+            own: the part of the batch that is made; all numbers are drawn, as for the whole. None makes it
+                whole.
         """
 
     def finish(self, batch: Batch, device: Any) -> Batch:
@@ -60,7 +64,9 @@ class TrainingFeed:
         self.stored, self.places, self.step, self.targets = stored, places, step, targets
         self._buffers, self._mask_buffers = Buffers(), Buffers()
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
+    def prepare(
+        self, places: Sequence[int], seed: int, transforms: list[Any], own: slice | None = None
+    ) -> Work:
         steps = BatchSteps.of(transforms)
         where = self.places[np.asarray(places, dtype=np.int64)]
         cuts = self.cuts(where, seed)
@@ -68,6 +74,9 @@ class TrainingFeed:
         targets = None if self.targets is None else self.targets.take(places)
         if isinstance(targets, TensorPoint) and drawn.geometry is not None:
             targets = moved_points(targets, drawn.geometry, self.step.size, steps.reflects_pixels)
+        if own is not None:
+            where, cuts, drawn = where[own], cuts[own], drawn.rows(own)
+            targets = None if targets is None else targets[own]
         return lambda: self._made(where.tolist(), cuts, drawn, steps, targets)
 
     def cuts(self, where: np.ndarray, seed: int) -> list[Cut]:
@@ -120,7 +129,10 @@ class ValidationFeed:
     def __init__(self, stored: Stored, places: np.ndarray, targets: Targets | None) -> None:
         self.stored, self.places, self.targets = stored, places, targets
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
+    def prepare(
+        self, places: Sequence[int], seed: int, transforms: list[Any], own: slice | None = None
+    ) -> Work:
+        places = places if own is None else places[own]
         where = self.places[np.asarray(places, dtype=np.int64)].tolist()
         targets = None if self.targets is None else self.targets.take(places)
         return lambda: self._made(where, targets)

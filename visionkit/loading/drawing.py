@@ -89,6 +89,10 @@ class Drawn:
     geometry: Geometry | None
     levels: np.ndarray
 
+    def rows(self, own: slice) -> Drawn:
+        """The numbers of some of the images."""
+        return Drawn(None if self.geometry is None else self.geometry.rows(own), self.levels[own])
+
 
 def _is_pointwise(transform: Any) -> bool:
     if isinstance(transform, LightingTfm):

@@ -27,6 +27,10 @@ class Geometry(NamedTuple):
     matrices: np.ndarray
     size: Size
 
+    def rows(self, own: slice) -> Geometry:
+        """Of some of the images."""
+        return Geometry(self.matrices[own], self.size)
+
 
 def is_known(transform: Any) -> bool:
     """Whether `draw_geometry` can tell what this transform does."""

@@ -15,6 +15,7 @@ from visionkit.loading.ahead import Ahead, Makers
 from visionkit.loading.batches import Batch, Feed
 from visionkit.loading.seeded import SeededLoading, as_lists, attributes, generator_at
 from visionkit.loading.seeding import seed_of, seeded
+from visionkit.loading.share import Share
 
 
 class CachedLoading(SeededLoading):
@@ -48,7 +49,8 @@ class CachedLoading(SeededLoading):
         try:
             for number, batch in enumerate(epoch, skipped):
                 finished = batch if self.device is None else self.feed.finish(batch, self.device)
-                with seeded(seed_of(epoch.seed, number), self.device) if rest.fs else nullcontext():
+                seed = self.batch_seed(seed_of(epoch.seed, number))
+                with seeded(seed, self.device) if rest.fs else nullcontext():
                     finished = rest(finished)
                 yield finished
             self.after_iter()
@@ -71,11 +73,18 @@ class CachedLoading(SeededLoading):
         before = self.rng.getstate()
         self.randomize()
         places = list(islice(self.drawn_order(), len(self) * self.bs))
+        transforms = list(self.after_batch.fs)
         epoch = Ahead(
-            self.feed, places, self.bs, self._epoch_seed(), list(self.after_batch.fs), self.makers, skipped
+            self.feed, places, self.bs, self._epoch_seed(), transforms, self.makers, skipped, self.share
         )
         epoch.before, epoch.after = before, self.rng.getstate()
         return epoch
+
+    def take_share(self: Any, share: Share) -> None:
+        if share != self.share:
+            self._take_back(self.begun)
+            self.begun = None
+        super().take_share(share)
 
     def _take_back(self: Any, epoch: Ahead | None) -> None:
         """Forget an epoch that was begun, and that random numbers were drawn for it."""

@@ -55,7 +55,9 @@ class DeviceTrainingFeed(TrainingFeed):
         if keeps_size(stored, step) and stored.bytes <= RESIDENT_SHARE * free_bytes(device):
             self.resident = torch.from_numpy(np.asarray(stored.pixels)).to(device)
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
+    def prepare(
+        self, places: Sequence[int], seed: int, transforms: list[Any], own: slice | None = None
+    ) -> Work:
         steps = BatchSteps.of(transforms)
         where = self.places[np.asarray(places, dtype=np.int64)]
         cuts = self.cuts(where, seed)
@@ -66,6 +68,10 @@ class DeviceTrainingFeed(TrainingFeed):
         targets = None if self.targets is None else self.targets.take(places)
         if isinstance(targets, TensorPoint) and geometry is not None:
             targets = moved_points(targets, geometry, self.step.size, steps.reflects_pixels)
+        if own is not None:
+            where, cuts = where[own], cuts[own]
+            geometry = None if geometry is None else geometry.rows(own)
+            targets = None if targets is None else targets[own]
         return lambda: self._moved(where, cuts, geometry, steps, targets)
 
     def rest(self, transforms: list[Any]) -> list[Any]:

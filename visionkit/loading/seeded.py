@@ -17,6 +17,7 @@ from fastai.torch_core import to_device
 from visionkit.loading.batches import Batch
 from visionkit.loading.processes import ended_processes_told
 from visionkit.loading.seeding import seed_of, seeded
+from visionkit.loading.share import WHOLE, Share
 
 _ORDER, _LOADING, _ITEM, _COLLATED, _BATCH = range(5)
 """What seeds are for: the order of an epoch, what is done between batches, to an item, as items are put
@@ -34,7 +35,7 @@ class SeededLoading:
 
     kind: type[TfmdDL]
     """Of the loader that it stands for."""
-    own: frozenset[str] = frozenset({"_seed", "_skipped", "_order", "_before", "_going_on"})
+    own: frozenset[str] = frozenset({"_seed", "_skipped", "_order", "_before", "_going_on", "share"})
     """Attributes that a loader of that class has not."""
 
     _seed: int = 0
@@ -44,6 +45,15 @@ class SeededLoading:
     """The generator's state before the epoch under way was drawn; None between epochs."""
     _going_on: tuple[Any, int] | None = None
     """Such a state of the next epoch, and how many of its batches are left out."""
+    share: Share = WHOLE
+    """Of each batch, which this process makes."""
+
+    def take_share(self: Any, share: Share) -> None:
+        """From now on, make only this share of each batch; orders and numbers of batches stay as they are.
+
+        A batch that has no image for the share is left out.
+        """
+        self.share = share
 
     def epoch_state(self: Any) -> list[Any]:
         """What order and random numbers of the epoch under way come from; between epochs, those of the next.
@@ -87,7 +97,7 @@ class SeededLoading:
                     batch = next(loading, None)
                 if batch is None:
                     break
-                with seeded(seed_of(seed, _BATCH, number), self.device):
+                with seeded(self.batch_seed(seed_of(seed, _BATCH, number)), self.device):
                     finished = self.after_batch(
                         batch if self.device is None else to_device(batch, self.device)
                     )
@@ -111,6 +121,10 @@ class SeededLoading:
         self.after_iter()
         if hasattr(self, "it"):
             del self.it
+
+    def batch_seed(self: Any, seed: int) -> int:
+        """Of what is done to this process' share of a batch: each share has numbers of its own."""
+        return seed_of(seed, self.share.rank) if self.share.rank else seed
 
     def sample(self: Any) -> Iterator[Any]:
         """The part of the epoch's order that this process loads."""
@@ -136,6 +150,9 @@ class SeededLoading:
             self.it = iter(self.dataset)
         seed, size = self._seed, self.bs or 1
         first, step = self._skipped + self.offs, self.num_workers
+        if self.share != WHOLE:
+            yield from self._shares(range(self.offs, len(self) - self._skipped, step))
+            return
         places = (number * size + place for number in count(first, step) for place in range(size))
         made = (self._item(seed_of(seed, _ITEM, place), sample) for place, sample in zip(places, samps))
         groups = self.chunkify(item for item in made if item is not None)
@@ -143,6 +160,20 @@ class SeededLoading:
             with seeded(seed_of(seed, _COLLATED, number)):
                 batch = self.do_batch(items)
             yield batch
+
+    def _shares(self: Any, numbers: range) -> Iterator[Any]:
+        """This process' shares of the batches with these numbers, counted from the first that is made."""
+        order, size = list(self._order), self.bs or 1
+        for place in numbers:
+            batch = order[place * size : (place + 1) * size]
+            own, number = self.share.of(len(batch)), self._skipped + place
+            items = [
+                self._item(seed_of(self._seed, _ITEM, number * size + at), batch[at])
+                for at in range(own.start, own.stop)
+            ]
+            if items := [item for item in items if item is not None]:
+                with seeded(self.batch_seed(seed_of(self._seed, _COLLATED, number))):
+                    yield self.do_batch(items)
 
     def _item(self: Any, seed: int, sample: Any) -> Any:
         with seeded(seed):

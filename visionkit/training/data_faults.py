@@ -125,7 +125,7 @@ def require_usable(dataset: Dataset) -> None:
         names = listing([relative_name(file, dataset.path) for file in gone])
         files = "a file is" if len(gone) == 1 else f"{len(gone):,} files are"
         raise DataError(f"{dataset.path}: {files} gone since the training began: {names}.")
-    if dataset.store is not None:
+    if dataset.store is not None and not dataset.recipe.streamed:
         check_files(dataset, dataset.store)
 
 
@@ -135,6 +135,8 @@ def is_cached(dls: DataLoaders) -> bool:
 
 
 def _files(dataset: Dataset) -> list[Path]:
+    if dataset.recipe.streamed:
+        return []
     masks = map(Path, dataset.targets) if dataset.recipe.task == "segmentation" else ()
     return list(dict.fromkeys([*dataset.images, *masks]))
 

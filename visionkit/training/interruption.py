@@ -75,6 +75,9 @@ class Interruption(Callback):
         if self.epoch + 1 < self.n_epoch:  # else `stage_done` is next
             self._stop_if_asked()
 
+    def part(self) -> None:
+        """The stages are over, and what other processes have to do with them."""
+
     def stage_done(self) -> None:
         """The fit is over, and saved."""
         self._in_fit = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from visionkit.progress import PlainProgress, Progress
+from visionkit.progress import PlainProgress, Progress, Silence
 from visionkit.training.stages import Stage
 
 
@@ -60,3 +60,16 @@ class PlainReporter(PlainProgress):
 
     def epoch_done(self, result: EpochResult) -> None:
         self.note(result.line())
+
+
+class Unheard(Silence):
+    """Says nothing: of several processes that train together, the first one tells."""
+
+    def epoch_started(self, stage: Stage, epoch: int, images: int) -> None:
+        """Says nothing."""
+
+    def batch_done(self, images: int, loss: float) -> None:
+        """Says nothing."""
+
+    def epoch_done(self, result: EpochResult) -> None:
+        """Says nothing."""

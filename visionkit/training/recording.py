@@ -109,8 +109,9 @@ class Recording(Callback):
     def after_batch(self) -> None:
         if self.stage is None or not self.training:
             return
-        self._images += len(self.xb[0])
-        self._untold += len(self.xb[0])
+        images = getattr(self.learn, "batch_images", None) or len(self.xb[0])  # of all processes
+        self._images += images
+        self._untold += images
         rates = self.opt.hypers[-1]
         self._unread.append((self.stage.number, float(rates["lr"]), float(rates["mom"]), self.loss.detach()))
         if time.perf_counter() - self._told >= TELL_EVERY:

@@ -98,6 +98,9 @@ def plan_reproduction(
     settings = settings.replaced(device=str(device), precision=usable_precision(record, device))
     if record.machine is not None:
         settings = settings.replaced(workers=record.machine.workers)
+    if finished and (processes := int(run.info.get("processes", 1))) > 1:
+        settings = settings.replaced(gpus=1)
+        differences.append(Difference("processes", str(processes), "1", "perhaps other digits"))
     return Plan(
         run,
         recipe,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from visionkit.checkpoints.folder import CheckpointFolder
+from visionkit.distributed.world import follows
 from visionkit.errors import VisionkitError
 from visionkit.progress import PlainProgress
 from visionkit.runs import Run, find_run, only_one
@@ -65,7 +67,7 @@ def plan_resumption(
     """
     if run.status == "done":
         raise VisionkitError(f"{run.path}: the run is done; there is nothing left to train.")
-    with only_one(run.path):
+    with nullcontext() if follows() else only_one(run.path):  # the first process sees to that
         checkpoints = CheckpointFolder(run.path)
         checkpoint = checkpoints.newest(note)
     plan = plan_reproduction(run, data, store, finished=False)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from fastai.learner import Learner
 
 from visionkit.checkpoints.folder import CheckpointFolder
 from visionkit.checkpoints.form import Checkpoint
-from visionkit.checkpoints.saving import Saving
+from visionkit.checkpoints.saving import LeftToTheFirst, Saving
 from visionkit.data.dataset import Dataset
 from visionkit.data.skipping import SKIP_FILE, write_skip_list
 from visionkit.data.splits import SPLIT_FILE, write_split
+from visionkit.distributed.batches import shared_batches
+from visionkit.distributed.losing import lost_processes_told
+from visionkit.distributed.stopping import agreeing_callbacks, interruption_in
+from visionkit.distributed.world import ALONE, World
 from visionkit.inference.bundle import write_bundle
 from visionkit.live.log import LiveLog, remove_live
 from visionkit.reporting.plots import plot_run
@@ -24,7 +29,6 @@ from visionkit.training.averaging import finish_averaging
 from visionkit.training.class_weights import CLASS_WEIGHTS_FILE, write_class_weights
 from visionkit.training.data_faults import Unchanged, explained, plots_may_lack_images
 from visionkit.training.hardware import leave_autocast
-from visionkit.training.interruption import Interruption
 from visionkit.training.keeping import finish_keeping, keeping_callbacks
 from visionkit.training.progress import Reporter
 from visionkit.training.recording import Recording
@@ -46,6 +50,7 @@ class RunTraining:
         batch_sizes: of the stages, where `bs` is "auto" and they are known.
         checkpoint: that is gone on from.
         started: of `time.perf_counter`, from which the run's seconds count.
+        world: the processes that train together; only the first of them writes what is left of the run.
     """
 
     run: Run
@@ -56,6 +61,7 @@ class RunTraining:
     batch_sizes: Sequence[int]
     checkpoint: Checkpoint | None
     started: float
+    world: World = ALONE
 
     def train(self) -> None:
         """Train through the stages; write history, metrics, model and plots, and how it ended.
@@ -68,16 +74,23 @@ class RunTraining:
         run, note = self.run, self.reporter.note
         try:
             self._record_data()
-            with explained(self.dataset, run.path), Interruption(note) as interruption:
+            interruption = interruption_in(self.world, note)
+            with explained(self.dataset, run.path), interruption:
                 checkpoints = CheckpointFolder(run.path)
                 every = 60 * self.dataset.settings.checkpoint_minutes
-                saving = Saving(checkpoints, interruption, self.stages, note, every, self.started)
-                self.learn.add_cbs([interruption, saving])
+                kind = Saving if self.world.leads else LeftToTheFirst
+                saving = kind(checkpoints, interruption, self.stages, note, every, self.started)
+                self.learn.add_cbs([interruption, saving, *agreeing_callbacks(interruption)])
                 waiting = Waiting()
                 recording = Recording(run.path, LiveLog(run.path, self.reporter), waiting)
                 self.learn.add_cbs([waiting, recording])
-                with tracking(self.learn, run, recording, note):
-                    self._train_stages(recording, saving)
+                with tracking(self.learn, run, recording, note) if self.world.leads else nullcontext():
+                    with lost_processes_told(self.world, saving):
+                        self._train_stages(recording, saving)
+                    interruption.part()
+                    self.world.part()
+                    if not self.world.leads:
+                        return
                     self._finish(recording, saving)
                 run.update(status="done")
                 checkpoints.remove()
@@ -108,11 +121,14 @@ class RunTraining:
         keeping = keeping_callbacks(dataset.settings, dataset.task, recording, note)
         learn.add_cbs([Unchanged(dataset, note), *keeping])
         learn.parts.note = learn.non_finite.note = note
-        training = StageTraining(learn, dataset, recording, note, self.batch_sizes, saving, self.checkpoint)
-        for stage in self.stages:
-            training.train(stage)
-            if training.sizes.chosen:
-                self.run.update(batch_sizes=training.sizes.chosen)
+        with shared_batches(learn, self.world, dataset.settings.sync_bn):
+            training = StageTraining(
+                learn, dataset, recording, note, self.batch_sizes, saving, self.checkpoint
+            )
+            for stage in self.stages:
+                training.train(stage)
+                if training.sizes.chosen:
+                    self.run.update(batch_sizes=training.sizes.chosen)
 
     def _finish(self, recording: Recording, saving: Saving) -> None:
         """Choose the weights that are kept; write metrics, model and plots."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -12,6 +15,7 @@ from fastai.callback.schedule import Learner as _scheduled  # noqa: F401  (patch
 from fastai.torch_core import set_seed
 
 from visionkit.data.dataset import Dataset
+from visionkit.distributed.world import World, joined
 from visionkit.recipe import Recipe
 from visionkit.runs import Run, new_run_folder, only_one
 from visionkit.settings import TrainSettings
@@ -28,9 +32,9 @@ from visionkit.training.hardware import (
 )
 from visionkit.training.learner import build_learner
 from visionkit.training.notebook import reporting
-from visionkit.training.progress import Reporter
+from visionkit.training.progress import Reporter, Unheard
 from visionkit.training.record import conditions
-from visionkit.training.refusing import checked_device
+from visionkit.training.refusing import check_started, checked_device
 from visionkit.training.run_report import report_run
 from visionkit.training.running import RunTraining
 from visionkit.training.stages import plan_stages
@@ -78,24 +82,36 @@ def train(
             `visionkit.resume` goes on with it.
     """
     started = time.perf_counter()
-    if unfinished is None:
-        folder = new_run_folder(recipe.name, Path(runs_root), Path(out) if out is not None else None)
-    else:
-        folder = unfinished.run.path
-    with reporting(reporter, folder) as told:
-        device = checked_device(settings)
-        store = store or Store(progress=told)
-        place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
-        dataset = Dataset.open(recipe, settings, place.folder, store)
-        loading = 0 if dataset.fill_cache(settings.sizes) else resolve_workers("auto", device)
-        with (
-            shared_cores(device, loading, threads),
-            tuned(device),
-            deterministic(device, settings.deterministic),
-        ):
-            return _train_dataset(
-                dataset, device, folder, told, started, notes or {}, batch_sizes, unfinished
-            )
+    device = checked_device(settings)
+    with joined(device) as world:
+        check_started(settings, world)
+
+        def new_folder() -> Path:
+            if unfinished is not None:
+                return unfinished.run.path
+            return new_run_folder(recipe.name, Path(runs_root), Path(out) if out is not None else None)
+
+        folder = world.told(new_folder)
+        with reporting(reporter if world.leads else Unheard(), folder) as told:
+            store = store or Store(progress=told)
+            if not world.leads:
+                store = replace(store, progress=told)
+            loading = resolve_workers("auto", device)
+
+            def opened() -> tuple[Dataset, bool]:
+                place = locate(recipe.sourced(settings), data, sample, settings.seed, store)
+                dataset = Dataset.open(recipe, settings, place.folder, store)
+                return dataset, dataset.fill_cache(settings.sizes)
+
+            dataset, cached = world.host_first(opened)
+            with (
+                shared_cores(device, 0 if cached else loading, threads),
+                tuned(device),
+                deterministic(device, settings.deterministic),
+            ):
+                return _train_dataset(
+                    dataset, device, folder, told, started, notes or {}, batch_sizes, unfinished, world
+                )
 
 
 def _train_dataset(
@@ -107,6 +123,7 @@ def _train_dataset(
     notes: Mapping[str, Any],
     batch_sizes: Sequence[int],
     unfinished: Unfinished | None,
+    world: World,
 ) -> Run:
     """Build the learner, make the run folder and train; the folder tells how it ended."""
     settings = dataset.settings
@@ -114,7 +131,8 @@ def _train_dataset(
     set_seed(settings.seed)
     dls = dataset.dataloaders(settings.size, device, fill=False)
     checkpoint = None if unfinished is None else unfinished.checkpoint
-    learn = build_learner(
+    build = partial(
+        build_learner,
         dataset.recipe,
         dls,
         settings,
@@ -122,21 +140,31 @@ def _train_dataset(
         random_weights=checkpoint is not None,
         report=lambda loaded: reporter.note(f"weights    {loaded}"),
     )
+    learn = world.host_first(build)
     if checkpoint is not None:
         learn.starts_pretrained = checkpoint.values.pretrained
     stages = plan_stages(settings, learn.starts_pretrained)
     if unfinished is None:
         reporter.note(announcement(dataset, stages, learn, device_name(device), precision, folder))
+    if not world.leads:
+        with TemporaryDirectory(prefix="visionkit-") as place:
+            run = Run.create(Path(place) / folder.name, description(dataset, stages, "", precision))
+            learn.path = run.path
+            RunTraining(
+                run, learn, dataset, stages, reporter, batch_sizes, checkpoint, started, world
+            ).train()
+        return run
     with only_one(folder):
         if unfinished is None:
             described = description(dataset, stages, device_name(device), precision)
-            run = Run.create(folder, {**described, **conditions(dataset, device), **notes})
+            processes = {"processes": world.size} if world.size > 1 else {}
+            run = Run.create(folder, {**described, **conditions(dataset, device), **processes, **notes})
         else:
             run = unfinished.begin()
             reporter.note(unfinished.announcement(stages))
         learn.path = run.path
         if checkpoint is not None:
             started -= checkpoint.values.seconds
-        RunTraining(run, learn, dataset, stages, reporter, batch_sizes, checkpoint, started).train()
+        RunTraining(run, learn, dataset, stages, reporter, batch_sizes, checkpoint, started, world).train()
         report_run(run, dataset, device, reporter)
     return run

@@ -1,0 +1,196 @@
+"""`--gpus`: starting, stopping, losing a process, going on with another number of them, and two hosts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Cli
+from started import CLI, LIMIT, SMALL, call, environment
+
+from visionkit.runs import Run
+
+TWO = ["--gpus", "2"]
+
+
+def begun(words: list[str], folder: Path, until: str) -> tuple[subprocess.Popen[str], str]:
+    """A program that has printed `until`, and what it has printed so far."""
+    program = subprocess.Popen(
+        words,
+        cwd=folder,
+        env=environment() | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert program.stdout is not None
+    said = ""
+    for line in program.stdout:
+        said += line
+        if until in line:
+            return program, said
+    raise AssertionError(said)
+
+
+def process_of(rank: int, launcher: int) -> int:
+    """The number of the process with this rank that `launcher` has started."""
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == launcher and f"\0RANK={rank}\0" in (each / "environ").read_text():
+                return int(each.name)
+        except OSError:
+            continue
+    raise AssertionError("no such process")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_is_killed_and_one_goes_on(pets: Path, tmp_path: Path) -> None:
+    words = [*CLI, "pets", "--data", str(pets), *SMALL, "--bs", "4", "--epochs", "40", *TWO, "--out", "run"]
+    program, _ = begun(words, tmp_path, "epoch  2/40")
+    os.kill(process_of(1, program.pid), signal.SIGKILL)
+    said, _ = program.communicate(timeout=LIMIT)
+    assert program.returncode == 1
+    assert "process 2 of 2 was ended by SIGKILL" in said and "Traceback" not in said
+    assert "What was trained is saved, at stage 1, epoch" in said, said
+    assert Run.read(tmp_path / "run").status == "failed"
+    done = call([*CLI, "resume", "run", "--gpus", "1"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "going on   at stage 1, epoch" in done.stdout
+    run = Run.read(tmp_path / "run")
+    assert run.status == "done" and [int(row["epoch"]) for row in run.history] == list(range(1, 41))
+    assert len(run.batches) == 40 * (run.info["data"]["train"] // 4), "no batch is lost or done twice"
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_all_and_three_go_on(pets: Path, tmp_path: Path) -> None:
+    words = [*CLI, "pets", "--data", str(pets), *SMALL, "--bs", "6", "--epochs", "40", *TWO, "--out", "run"]
+    program, _ = begun(words, tmp_path, "epoch  2/40")
+    os.killpg(program.pid, signal.SIGINT)
+    said, _ = program.communicate(timeout=LIMIT)
+    assert program.returncode == 130, said
+    assert "Traceback" not in said and said.count("saved      at stage 1") == 1
+    assert Run.read(tmp_path / "run").status == "interrupted"
+    done = call([*CLI, "resume", "run", "--gpus", "3"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = Run.read(tmp_path / "run")
+    assert run.status == "done" and len(run.history) == 40
+    assert len(run.batches) == 40 * (run.info["data"]["train"] // 6)
+
+
+@pytest.mark.slow
+def test_what_one_has_to_say_is_said_once(pets: Path, tmp_path: Path) -> None:
+    (pets / "images" / "Abyssinian_1.jpg").write_bytes(b"no image")
+    done = call([*CLI, "pets", "--data", str(pets), *SMALL, "--bs", "4", *TWO], tmp_path)
+    assert done.returncode == 1 and not (tmp_path / "runs").exists()
+    assert done.stderr.count("Abyssinian_1.jpg") == 1 and "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_is_refused(cli: Cli, pets: Path) -> None:
+    for words, said in (
+        (["--gpus", "2"], "no GPUs found here"),
+        (["--gpus", "2", "--device", "cuda:1"], "that is one device"),
+        (["--gpus", "2", "--device", "cpu", "--bs", "auto"], "give --bs a number"),
+        (["--gpus", "0"], "--gpus"),
+    ):
+        done = cli("pets", "--data", pets, *words)
+        assert done.exit_code == 2 and said in str(done.exception or "") + done.output, done.output
+    assert not Path("runs").exists()
+
+
+def test_python_says_how_several_are_started(pets: Path, tmp_path: Path) -> None:
+    from visionkit.recipes import pets as recipe
+
+    from visionkit.errors import UsageError
+
+    with pytest.raises(UsageError, match="started by the command line"):
+        recipe.train(pets, gpus=2, device="cpu", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[list[str]]]:
+    """Two network namespaces with a cable between them: the words that run a program in each."""
+    names = [f"vk{os.getpid()}{letter}" for letter in "ab"]
+
+    def ip(*words: str) -> int:
+        return subprocess.run(["ip", *words], capture_output=True, check=False).returncode
+
+    if not shutil.which("ip") or ip("netns", "add", names[0]):
+        pytest.skip("network namespaces cannot be made here")
+    try:
+        ip("netns", "add", names[1])
+        ip(
+            "link",
+            "add",
+            "cable",
+            "netns",
+            names[0],
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "cable",
+            "netns",
+            names[1],
+        )
+        for number, name in enumerate(names, 1):
+            ip("-n", name, "address", "add", f"10.77.0.{number}/24", "dev", "cable")
+            for device in ("lo", "cable"):
+                assert ip("-n", name, "link", "set", device, "up") == 0
+        yield [["ip", "netns", "exec", name] for name in names]
+    finally:
+        for name in names:
+            ip("netns", "delete", name)
+
+
+@pytest.mark.slow
+def test_two_hosts(hosts: list[list[str]], pets: Path, tmp_path: Path) -> None:
+    train = [
+        "-m",
+        "visionkit",
+        "pets",
+        "--data",
+        str(pets),
+        *SMALL,
+        "--bs",
+        "8",
+        "--epochs",
+        "1",
+        "--out",
+        "run",
+    ]
+    programs = []
+    for number, host in enumerate(hosts):
+        home = tmp_path / f"home{number}"
+        home.mkdir()
+        own = {"HOME": str(home), "GLOO_SOCKET_IFNAME": "cable"}
+        place = ["--nnodes", "2", "--node-rank", str(number), "--nproc-per-node", "2"]
+        meeting = ["--master-addr", "10.77.0.1", "--master-port", "29411"]
+        words = [*host, sys.executable, "-m", "torch.distributed.run", *place, *meeting, *train]
+        programs.append(
+            subprocess.Popen(
+                words,
+                cwd=tmp_path,
+                env=environment() | own,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    said = [program.communicate(timeout=LIMIT)[0] for program in programs]
+    assert [program.returncode for program in programs] == [0, 0], said
+    assert said[0].count("done       accuracy") == 1 and "done" not in said[1], "the first process tells"
+    run = Run.read(tmp_path / "run")
+    assert run.status == "done" and run.info["processes"] == 4
+    homes = [tmp_path / f"home{number}" / ".visionkit" / "cache" for number in range(2)]
+    caches = [[each for each in home.iterdir() if each.is_dir()] for home in homes]
+    assert len(caches[0]) == len(caches[1]) == 2, "each host has decoded training and validation images once"

@@ -1,0 +1,74 @@
+"""Starts the processes of one host, as torchrun does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from visionkit.devices import usable_cores
+from visionkit.errors import UsageError, VisionkitError
+
+
+def check_processes(count: int, device: str) -> None:
+    """Refuse more processes than there are GPUs for.
+
+    Raises:
+        UsageError: there are too few GPUs, or `device` names a single one.
+    """
+    if device == "cpu" or count == 1:
+        return
+    if ":" in device or device == "mps":
+        raise UsageError(f"--gpus {count} --device {device}: that is one device; give --device cuda or cpu.")
+    found = torch.cuda.device_count()
+    if found < count:
+        raise UsageError(
+            f"--gpus {count}: {found or 'no'} GPU{'' if found == 1 else 's'} found here. Give a smaller "
+            "number, or --device cpu to train by as many processes on the CPU."
+        )
+
+
+def launch(count: int, words: Sequence[str]) -> int:
+    """Run `visionkit` with `words` in `count` processes that train together; returns the exit code.
+
+    They are started by torchrun's own agent, which ends the others when one has failed.
+
+    Raises:
+        VisionkitError: a process was ended from outside.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # it tells of failures in pages
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // count))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=f"visionkit-{os.getpid()}",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+        monitor_interval=0.2,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "visionkit", *words)
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            name = signal.Signals(-failure.exitcode).name
+            raise VisionkitError(
+                f"process {rank + 1} of {count} was ended by {name}, and the others were stopped. visionkit "
+                "resume last goes on, with any number of processes."
+            ) from None
+        return failure.exitcode
+    return 0

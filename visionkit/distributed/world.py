@@ -1,0 +1,171 @@
+"""The processes that train together, as torchrun starts them, and what they tell each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from visionkit.errors import EndedElsewhere
+from visionkit.loading.share import Share
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=24)
+"""How long processes wait for each other between steps: one of them may decode a whole data set meanwhile."""
+STEP_PATIENCE = timedelta(minutes=30)
+"""How long they wait for each other within one."""
+_PLACE = ("RANK", "WORLD_SIZE")
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that train together, seen from one of them.
+
+    Args:
+        rank: its number among all, from 0; the first one writes and reports.
+        size: how many there are.
+        local_rank: its number on its host.
+        control: over which they agree, beside the tensors of the training; None for one alone.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    control: Any = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes and reports."""
+        return self.rank == 0
+
+    @property
+    def share(self) -> Share:
+        """The part of each batch that is its own."""
+        return Share(self.rank, self.size)
+
+    def told(self, make: Callable[[], T]) -> T:
+        """What the first process makes, for all.
+
+        Raises:
+            EndedElsewhere: the first process has failed; there, its own error is raised.
+        """
+        if self.size == 1:
+            return make()
+        made: Any = None
+        error: Exception | None = None
+        if self.leads:
+            try:
+                made = make()
+            except Exception as failed:
+                error = failed
+        self._all_well(error)
+        held = [made]
+        dist.broadcast_object_list(held, src=0, group=self.control)
+        return held[0]
+
+    def host_first(self, work: Callable[[], T]) -> T:
+        """What `work` gives; one process of each host goes first, and the others find what it has made.
+
+        Raises:
+            EndedElsewhere: another process has failed in it.
+        """
+        if self.size == 1:
+            return work()
+        done: list[T] = []
+        for turn in (True, False):
+            error: Exception | None = None
+            if (self.local_rank == 0) is turn:
+                try:
+                    done.append(work())
+                except Exception as failed:
+                    error = failed
+            self._all_well(error)
+        return done[0]
+
+    def agreed(self, wanted: bool) -> bool:
+        """Whether any of them wants it."""
+        if self.size == 1:
+            return wanted
+        flag = torch.tensor(int(wanted))
+        dist.all_reduce(flag, dist.ReduceOp.MAX, group=self.control)
+        return bool(flag)
+
+    def gathered(self, value: Any) -> list[Any]:
+        """The values of all, in the order of their ranks."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self.control)
+        return values
+
+    def summed(self, value: Tensor) -> Tensor:
+        """The sum over all, on the tensor's device; not differentiable."""
+        value = value.detach().clone()
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def part(self) -> None:
+        """Go on alone: what metrics and fastai do between processes is over."""
+        if self.size > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def _all_well(self, error: Exception | None) -> None:
+        """Raise where any process has failed: its own error there, `EndedElsewhere` in the others."""
+        codes = self.gathered(None if error is None else getattr(error, "exit_code", 1))
+        if error is not None:
+            raise error
+        if failed := [code for code in codes if code is not None]:
+            raise EndedElsewhere(failed[0])
+
+
+ALONE = World()
+
+
+def started_together() -> int:
+    """How many processes torchrun has started together; 1 where it has not."""
+    try:
+        return max(1, int(os.environ.get("WORLD_SIZE", "1")))
+    except ValueError:
+        return 1
+
+
+def follows() -> bool:
+    """Whether this process is not the first of those that torchrun has started."""
+    return started_together() > 1 and os.environ.get("RANK", "0") != "0"
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[World]:
+    """Join the processes that torchrun has started together, if it has; they part again at the end.
+
+    NCCL carries tensors between GPUs, Gloo between CPUs.
+
+    Args:
+        device: that this process trains on.
+    """
+    size = started_together()
+    if size == 1:
+        yield ALONE
+        return
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=STEP_PATIENCE)
+    hidden = {name: os.environ.pop(name) for name in _PLACE}  # else fastai gathers every tensor by itself
+    try:
+        yield World(
+            rank=dist.get_rank(),
+            size=size,
+            local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+            control=dist.new_group(backend="gloo", timeout=PATIENCE),
+        )
+    finally:
+        os.environ.update(hidden)
+        if dist.is_initialized():
+            dist.destroy_process_group()
