@@ -25,6 +25,8 @@ from visionkit.cli.examples import examples
 from visionkit.cli.export_command import HELP as EXPORT_HELP
 from visionkit.cli.export_command import export
 from visionkit.cli.groups import PROGRAM, RecipeGroup
+from visionkit.cli.merge_command import HELP as MERGE_HELP
+from visionkit.cli.merge_command import merge
 from visionkit.cli.new_command import new
 from visionkit.cli.plot_command import plot
 from visionkit.cli.predict_command import HELP as PREDICT_HELP
@@ -112,6 +114,7 @@ app.command(help=CLASSIFY_HELP, epilog=examples("classify"))(classify)
 app.command(help=COMPARE_HELP, epilog=examples("compare"))(compare)
 app.command(cls=EvaluateCommand, help=EVALUATE_HELP, epilog=examples("evaluate"))(evaluate)
 app.command(epilog=examples("plot"))(plot)
+app.command(help=MERGE_HELP, epilog=examples("merge"))(merge)
 app.command(help=PREDICT_HELP, epilog=examples("predict"))(predict)
 app.command(help=SUBMIT_HELP, epilog=examples("submit"))(submit)
 app.command(epilog=examples("card"))(hub_commands.card)

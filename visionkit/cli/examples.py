@@ -56,8 +56,13 @@ COMMANDS: dict[str, Examples] = {
     "reproduce": (("visionkit reproduce last", "train again, and compare"),),
     "predict": (
         ("visionkit predict last photos/", "an answer a line"),
-        ("visionkit predict last photos/ --out answers.csv", "or .json, .parquet"),
+        ("visionkit predict last photos/ --out answers.csv", "or .parquet"),
         ("visionkit predict last frame.png --out masks/", "masks as PNG"),
+        ("visionkit predict last photos/ --out a.parquet --shard 3/16", ""),
+    ),
+    "merge": (
+        ("visionkit merge answers.parquet", "is all there, and once?"),
+        ("visionkit merge answers.parquet --out one.parquet", ""),
     ),
     "demo": (
         ("visionkit demo last --open", "a page, in the browser"),

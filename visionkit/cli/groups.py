@@ -35,7 +35,7 @@ PROGRAM = Program()
 ORDER = (
     *("recipes", "new", "data", "check", "show", "lr-find", "bench"),
     *("runs", "watch", "resume", "plot", "report", "compare", "evaluate", "reproduce"),
-    *("predict", "demo", "export", "submit", "card", "push", "load"),
+    *("predict", "merge", "demo", "export", "submit", "card", "push", "load"),
     *("classify", "cache", "settings", "doctor"),
 )
 """Of the commands in the help text: as one comes to need them."""

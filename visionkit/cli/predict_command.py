@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,20 +13,21 @@ from visionkit.cli.answers_progress import answers_progress
 from visionkit.cli.common_options import BatchOption, DeviceOption, SettingsOption
 from visionkit.cli.completion import complete_runs
 from visionkit.cli.named_model import named_model
+from visionkit.cli.sharded_predict import share_of, write_shard
 from visionkit.errors import UsageError
 from visionkit.inference.quick_start import without_compiler
 from visionkit.progress import Progress, quantity
 
 if TYPE_CHECKING:
     from visionkit.inference.inputs import Input
-    from visionkit.inference.predicting import Work
     from visionkit.inference.printing import Printer
+    from visionkit.inference.work import Work
 
 HELP = (
     "Tell what a trained model sees in images: labels, tags, masks or points.\n\n"
     "Images are prepared as in the training's validation. One that cannot be used is named on standard "
     "error, the others go on, and the exit code is 1. Repeat a call with --out that was interrupted, and it "
-    "goes on: no image is done twice."
+    "goes on: no image is done twice. With --shard, many processes share the work."
 )
 
 
@@ -128,6 +130,17 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Do only the K-th of N even shares of the images, such as 3/16, into a folder of its own in "
+            "--out FILE.parquet, while other processes do the others. torchrun gives each process its share. "
+            "Then: visionkit merge.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
     json_output: Annotated[
         bool,
         typer.Option(
@@ -141,12 +154,20 @@ def predict(
         raise UsageError("--json prints the answers and --out writes them to a file: give one of them.")
     if out is None and overlay:
         raise UsageError("--overlay writes pictures: give --out a folder for them.")
+    part, rank = share_of(shard, out, images)
     with without_compiler():
-        from visionkit.inference.predicting import Options, Work
+        from visionkit.inference.work import Options, Work
 
+    model = named_model(run, settings)
+    if rank is not None and model.suffix != ".onnx":
+        device = rank.device(device)
     options = Options(top, probabilities, overlay, decision, threshold, bs, device, precision)
-    work = Work(named_model(run, settings), options)
-    inputs = _inputs(images, column)
+    work = Work(model, options)
+    if part is not None and out is not None:
+        if write_shard(work, _inputs(images, column), out, part, rank) and rank is None:
+            raise typer.Exit(1)
+        return
+    inputs = list(_inputs(images, column))
     if out is None:
         failed = _print(work, inputs, json_output)
         listed = None
@@ -158,14 +179,14 @@ def predict(
         raise typer.Exit(1)
 
 
-def _inputs(images: list[str], column: str | None) -> list[Input]:
+def _inputs(images: list[str], column: str | None) -> Iterator[Input]:
     from visionkit.inference.inputs import named_inputs, names_with_list, table_inputs
 
     if column is None:
-        return list(named_inputs(names_with_list(images, sys.stdin.buffer)))
+        return named_inputs(names_with_list(images, sys.stdin.buffer))
     if "-" in images:
         raise UsageError("--column reads CSV files: name them; - is a list of images.")
-    return list(table_inputs(images, column))
+    return table_inputs(images, column)
 
 
 def _print(work: Work, inputs: list[Input], as_json: bool) -> int:

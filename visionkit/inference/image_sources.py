@@ -16,6 +16,7 @@ from visionkit.data.images import image_files
 from visionkit.data.problems import gathering
 from visionkit.errors import DataError, VisionkitError
 from visionkit.progress import Advance, Silence, Unit, quantity
+from visionkit.shards.named_images import addresses_of, fetch_stored, is_of_store, means_more
 
 MOST_BYTES = 100_000_000
 """How large an image from the web may be."""
@@ -40,12 +41,15 @@ def find_images(names: Iterable[str]) -> Iterator[str | Unusable]:
     """The paths and addresses of all images that `names` mean, in their order.
 
     A name is a file, whatever its ending, a folder, whose images count at any depth, a pattern with `*`, `?`
-    or `[…]`, where `**` stands for any folders, or an address with http:// or https://. A name that means
-    nothing is in its place as `Unusable`.
+    or `[…]`, where `**` stands for any folders, or an address of the web or of an object store, where there
+    are patterns too. Of a tar file, here or at an address, all images are meant; they are called
+    SHARD.tar/NAME. A name that means nothing is in its place as `Unusable`.
     """
     for name in names:
         written = os.path.expanduser(name) if not os.path.lexists(name) else name
-        if is_address(name):
+        if not os.path.isdir(written) and means_more(name):
+            yield from _stored(name)
+        elif is_address(name):
             yield name
         elif os.path.isdir(written):
             yield from _images_below(Path(written))
@@ -86,8 +90,10 @@ def fetch_image(url: str, folder: Path) -> Path:
     """
     from visionkit.sources.downloads.downloading import download, is_web_address
 
+    if is_of_store(url):
+        return fetch_stored(url, folder, MOST_BYTES)
     if not is_web_address(url):
-        raise DataError("only addresses that begin with http:// or https:// are fetched")
+        raise DataError("only addresses of the web (https://) and of object stores (s3://) are fetched")
     try:
         return download(url, folder / token_hex(8), progress=_Capped(), seconds=MOST_SECONDS)
     except DataError:
@@ -124,6 +130,13 @@ def _images_below(folder: Path) -> Iterator[str | Unusable]:
             found = [Unusable(str(folder), str(error).removeprefix(f"{folder}: "))]
     yield from found
     yield from (Unusable(str(folder), each.message.removeprefix(f"{folder}: ")) for each in problems)
+
+
+def _stored(name: str) -> Iterator[str | Unusable]:
+    try:
+        yield from addresses_of(name)
+    except VisionkitError as error:
+        yield Unusable(name, str(error).removeprefix(f"{shown_name(name)}: ").rstrip("."))
 
 
 def _matches(pattern: str) -> Iterator[str | Unusable]:

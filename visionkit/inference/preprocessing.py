@@ -115,7 +115,7 @@ class Preprocessing:
         return (
             self._converted(image)
             if isinstance(image, Image.Image)
-            else open_picture(Path(image), self._converted)
+            else open_picture(image if isinstance(image, Path) else Path(image), self._converted)
         )
 
     def window(self, width: int, height: int) -> Window:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -17,13 +17,16 @@ from visionkit import __version__
 from visionkit.atomic import write_atomically
 from visionkit.disk_faults import cannot_write
 from visionkit.errors import UsageError
-from visionkit.inference.description import Description
 from visionkit.inference.growing_files import csv_record, csv_records
+
+if TYPE_CHECKING:
+    from visionkit.inference.description import Description
 
 Ending = Literal[".csv", ".jsonl", ".parquet"]
 ENDINGS: tuple[Ending, ...] = (".csv", ".jsonl", ".parquet")
 FOLDER_TASKS = {"segmentation": "shares.csv", "keypoints": "points.csv"}
 """Tasks that can write a folder with files for each image, and the table in it."""
+_LONG_NAMES = {"images": "list of images", "shards": "number of shards"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,48 @@ class Target:
     def failed(self) -> Path:
         """Lists the images that could not be used, with the reason."""
         return self.folder / "failed.csv" if self.folder else beside(self.table, "failed.csv")
+
+    @property
+    def place(self) -> Path:
+        """What one process at a time writes to."""
+        return self.out
+
+    @property
+    def begun(self) -> bool:
+        """Whether somebody has begun it."""
+        return os.path.lexists(self.table)
+
+
+class ShardTarget(Target):
+    """A part of a folder of Parquet files that many processes write to, each to a folder of its own in it.
+
+    All have one record, that of the whole. What else belongs to a shard has a name with `_` in front: readers
+    of Parquet pass by such files.
+    """
+
+    @property
+    def record(self) -> Path:
+        return beside(self.out, "predict.json")
+
+    @property
+    def failed(self) -> Path:
+        return self._own("failed.csv")
+
+    @property
+    def manifest(self) -> Path:
+        """Says what is in the shard, once it is whole."""
+        return self._own("manifest.json")
+
+    @property
+    def place(self) -> Path:
+        return self.table
+
+    @property
+    def begun(self) -> bool:
+        return os.path.lexists(self.out)
+
+    def _own(self, ending: str) -> Path:
+        return self.table.with_name(f"_{self.table.name}.{ending}")
 
 
 def beside(table: Path, ending: str) -> Path:
@@ -90,21 +135,25 @@ def target_of(out: Path, task: str) -> Target:
 
 
 @contextmanager
-def alone(target: Target) -> Iterator[None]:
+def alone(target: Target, patience: float = 0) -> Iterator[None]:
     """While this process writes to the target, no other does.
+
+    Args:
+        target: what is written to.
+        patience: seconds that it waits for another one to end.
 
     Raises:
         UsageError: another one does.
         VisionkitError: nothing can be written there.
     """
-    path = target.out.with_name(f".{target.out.name}.lock")
+    path = target.place.with_name(f".{target.place.name}.lock")
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
-        raise UsageError(f"--out {target.out}: another visionkit is writing to it.") from None
+        raise UsageError(f"--out {target.place}: another visionkit is writing to it.") from None
     except OSError as error:
-        raise cannot_write(target.out, error) from error
+        raise cannot_write(target.place, error) from error
     try:
         yield
     finally:
@@ -126,6 +175,15 @@ def work_of(description: Description, **options: Any) -> dict[str, Any]:
     }
 
 
+def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """How the work of an earlier call differs, such as "by another model"; "" where it does not."""
+    differing = [key for key in before | now if before.get(key) != now.get(key)]
+    if {"weights", "model"} & set(differing):
+        return "by another model"
+    named = [_LONG_NAMES.get(key, key) for key in differing]
+    return f"with another {' and another '.join(named)}" if named else ""
+
+
 class Record:
     """What a table was begun with, in a file beside it.
 
@@ -141,9 +199,9 @@ class Record:
     def __init__(self, target: Target, work: dict[str, Any], relative: bool) -> None:
         self.target, self.work = target, json.loads(json.dumps(work))
         self.names_from: str | None = os.getcwd() if relative else None
-        self.changed = False
+        self.changed = not target.begun
         """Whether the file does not say all of it yet."""
-        if os.path.lexists(target.table):
+        if target.begun:
             self._compare(self._read())
 
     def write(self, model: Path) -> None:
@@ -155,6 +213,7 @@ class Record:
         said: dict[str, Any] = {"visionkit": __version__, "model": str(model.absolute())}
         said |= {"names_from": self.names_from, "work": self.work}
         write_atomically(self.target.record, json.dumps(said, indent=2) + "\n")
+        self.changed = False
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -169,10 +228,7 @@ class Record:
         )
 
     def _compare(self, said: dict[str, Any]) -> None:
-        differing = [key for key in said["work"] | self.work if said["work"].get(key) != self.work.get(key)]
-        if differing:
-            other = {"weights", "model"} & set(differing)
-            what = "by another model" if other else f"with another {' and another '.join(differing)}"
+        if what := difference(said["work"], self.work):
             raise UsageError(
                 f"--out {self.target.out}: was begun {what} (see {self.target.record.name}). Name another; "
                 "nothing was touched."
