@@ -38,6 +38,7 @@ FAST = [
     "4",
 ]
 FAST += ["--freeze-epochs", "0", "--epochs", "1"]
+SMALL_UNET = ["--arch", "small_vgg"]
 SIZES = {"pets": "32", "planet": "32", "camvid": "36"}
 CODES = ["Sky", "Road", "Car", "Void"]
 Cli = Callable[..., Result]
@@ -131,9 +132,29 @@ def dataset(request: pytest.FixtureRequest) -> tuple[str, Path]:
     return request.param, request.getfixturevalue(request.param)
 
 
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are made and their files written, but nothing is painted, which takes most of a small training.
+
+    For tests of something else than plots. SVG files are whole.
+    """
+    from matplotlib.figure import Figure
+
+    paint = Figure.savefig
+
+    def blank(figure: Figure, file: Any, *, format: str, **options: Any) -> None:
+        if format == "png":
+            Image.new("RGB", (640, 480)).save(file, "PNG")
+        else:
+            paint(figure, file, format=format, **options)
+
+    monkeypatch.setattr(Figure, "savefig", blank)
+
+
 def train_fast(cli: Cli, recipe: str, folder: Path, *options: object) -> Result:
-    """One short training on the CPU."""
-    return cli(recipe, "--data", folder, "--size", SIZES[recipe], "--then", "", *FAST, *options)
+    """One short training on the CPU; U-Nets are on the smallest body."""
+    small = SMALL_UNET if recipe == "camvid" else []
+    return cli(recipe, "--data", folder, "--size", SIZES[recipe], "--then", "", *FAST, *small, *options)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from visionkit.settings import TrainSettings
 from visionkit.settings_file import SettingsFile, resolve
 from visionkit.settings_template import settings_template
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 SHIPPED = Path(__file__).parents[1] / "settings.ini"
 
 

@@ -125,7 +125,10 @@ def test_prints_tables_and_what_limits(cli: Cli, planet: Path) -> None:
     assert "measuring" not in result.stdout and "measuring" in result.stderr
 
 
-def test_synthetic_images_are_said_to_be(cli: Cli) -> None:
+def test_synthetic_images_are_said_to_be(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from visionkit.sources.samples import pets
+
+    monkeypatch.setattr(pets, "PHOTOS_PER_BREED", 3)
     result = cli("bench", "pets", "--sample", "--size", 32, *FAST, *BRIEF)
     assert result.exit_code == 0, result.output
     assert "SYNTHETIC" in result.stdout

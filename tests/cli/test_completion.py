@@ -42,17 +42,23 @@ def asked(line: str, shell: str, folder: Path) -> list[str]:
     return told.stdout.translate(separators).split()
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+LINES = [
+    ("visionkit plan", ["planet"]),
+    ("visionkit rep", ["report", "reproduce"]),
+    ("visionkit pets --preci", ["--precision"]),
+    ("visionkit pets --precision b", ["bf16"]),
+    ("visionkit camvid --loss d", ["dice"]),
+    ("visionkit show pe", ["pets"]),
+    ("visionkit data cam", ["camvid"]),
+]
+
+
 @pytest.mark.parametrize(
-    ("line", "wanted"),
+    ("line", "wanted", "shell"),
     [
-        ("visionkit plan", ["planet"]),
-        ("visionkit rep", ["report", "reproduce"]),
-        ("visionkit pets --preci", ["--precision"]),
-        ("visionkit pets --precision b", ["bf16"]),
-        ("visionkit camvid --loss d", ["dice"]),
-        ("visionkit show pe", ["pets"]),
-        ("visionkit data cam", ["camvid"]),
+        pytest.param(*each, shell, marks=[pytest.mark.slow] * (shell != "bash" and number not in (1, 3)))
+        for number, each in enumerate(LINES)
+        for shell in ("bash", "zsh", "fish")
     ],
 )
 def test_commands_options_and_values(line: str, wanted: list[str], shell: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from conftest import Cli
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
 from visionkit.doctor.surroundings import masked
 
@@ -26,6 +27,7 @@ SECRETS = {
     name: f"{number}qZ{number}xK9vW2jY4{number}pL8/+m{number}Qh7"
     for number, name in enumerate(("token", "key", "hub", "proxy", "user", "file", "log-in", "broken"))
 }
+KEPT = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
 NO_NETWORK = """
 import socket
 def refuse(*arguments, **names):
@@ -42,8 +44,7 @@ class Machine(NamedTuple):
     packages: Path
 
     def doctor(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        kept = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
-        environment = {name: os.environ[name] for name in kept if name in os.environ}
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= {"HOME": str(self.home), "PYTHONPATH": str(self.packages), "LANG": "C.UTF-8"}
         return subprocess.run(
             [sys.executable, "-m", "visionkit", "doctor", *options],
@@ -69,6 +70,33 @@ def machine(tmp_path: Path) -> Machine:
         folder.mkdir()
     (made.packages / "sitecustomize.py").write_text(NO_NETWORK)
     return made
+
+
+@pytest.fixture
+def here(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """As `machine.doctor`, in this process, which has torch already."""
+    from visionkit.cli.app import app
+
+    monkeypatch.chdir(machine.work)
+    monkeypatch.syspath_prepend(machine.packages)
+    for name in set(os.environ) - set(KEPT):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(machine.home))
+
+    return lambda *options: CliRunner().invoke(app, ["doctor", *options], prog_name="visionkit")
+
+
+@pytest.fixture
+def found_here(here: Callable[..., Result]) -> Callable[[], dict[str, Any]]:
+    """As `machine.found`, in this process."""
+
+    def call() -> dict[str, Any]:
+        done = here("--json")
+        found: dict[str, Any] = json.loads(done.stdout)
+        assert done.stderr == "" and done.exit_code == (0 if found["works"] else 1)
+        return found
+
+    return call
 
 
 def problem(found: dict[str, Any], *words: str) -> dict[str, Any]:
@@ -99,9 +127,9 @@ def test_a_sound_machine_is_left_as_it_was(machine: Machine) -> None:
     assert not list(machine.home.iterdir()) and not list(machine.work.iterdir())
 
 
-def test_tables_for_people(machine: Machine) -> None:
-    done = machine.doctor()
-    assert done.returncode == 0 and done.stderr == ""
+def test_tables_for_people(here: Callable[..., Result]) -> None:
+    done = here()
+    assert done.exit_code == 0 and done.stderr == ""
     for words in (*TOPICS, "torch", "trainings run on", "free", "problems"):
         assert words in done.stdout
     assert "\x1b" not in done.stdout and max(map(len, done.stdout.splitlines())) <= 240
@@ -134,12 +162,12 @@ def test_torchvision_that_does_not_fit(machine: Machine) -> None:
     assert "nms" in problem(machine.found(), "torchvision cannot be imported")["what"]
 
 
-def test_package_that_is_too_old(machine: Machine) -> None:
+def test_package_that_is_too_old(machine: Machine, found_here: Callable[[], dict[str, Any]]) -> None:
     for name, version in (("torch", "1.4.0"), ("pillow", "9.0")):
         about = machine.packages / f"{name}-{version}.dist-info"
         about.mkdir()
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    found = machine.found()
+    found = found_here()
     old = problem(found, "torch 1.4.0: visionkit needs >=")
     assert old["stops"] is True and old["remedy"].startswith("pip install --upgrade 'torch>=")
     assert problem(found, "pillow 9.0")["stops"] is True
@@ -248,19 +276,23 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 @pytest.mark.parametrize(("options", "words"), [("ro", "cannot be written"), ("size=64k", "is full")])
 def test_disk_that_takes_nothing(
-    options: str, words: str, machine: Machine, mounted: Callable[[str], Path]
+    options: str,
+    words: str,
+    machine: Machine,
+    mounted: Callable[[str], Path],
+    found_here: Callable[[], dict[str, Any]],
 ) -> None:
     disk = mounted(options)
     (machine.work / "settings.ini").write_text(f"[paths]\nruns = {disk / 'runs'}\ndata = {disk}\n")
-    found = machine.found()
+    found = found_here()
     one = problem(found, "runs", words)
     assert one["stops"] is True and "settings.ini" in one["remedy"]
     assert problem(found, "data", words)["stops"] is False
 
 
-def test_file_where_a_folder_should_be(machine: Machine) -> None:
+def test_file_where_a_folder_should_be(machine: Machine, found_here: Callable[[], dict[str, Any]]) -> None:
     (machine.work / "runs").write_text("in the way")
-    assert problem(machine.found(), "runs", "is no folder")["stops"] is True
+    assert problem(found_here(), "runs", "is no folder")["stops"] is True
 
 
 def test_full_or_closed_disk_without_mounting(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +308,9 @@ def test_full_or_closed_disk_without_mounting(cli: Cli, monkeypatch: pytest.Monk
     assert problem(json.loads(cli("doctor", "--json").stdout), "runs", "cannot be written")["stops"] is True
 
 
-def test_driver_that_torch_cannot_use(machine: Machine) -> None:
+def test_driver_that_torch_cannot_use(
+    machine: Machine, found_here: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     if torch.cuda.is_available():
@@ -284,7 +318,8 @@ def test_driver_that_torch_cannot_use(machine: Machine) -> None:
     program = machine.packages / "nvidia-smi"
     program.write_text("#!/bin/sh\necho '| NVIDIA-SMI 390.1  Driver Version: 390.1  CUDA Version: 9.1 |'\n")
     program.chmod(0o755)
-    found = machine.found(PATH=f"{machine.packages}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{machine.packages}{os.pathsep}{os.environ['PATH']}")
+    found = found_here()
     words = (
         f"built for CUDA {torch.version.cuda}, and the driver is for 9.1" if torch.version.cuda else "CUDA"
     )
@@ -292,7 +327,9 @@ def test_driver_that_torch_cannot_use(machine: Machine) -> None:
     assert found["topics"]["device"]["driver"] == "390.1, for CUDA 9.1"
 
 
-def test_fetched_data_and_weights_are_listed(machine: Machine) -> None:
+def test_fetched_data_and_weights_are_listed(
+    machine: Machine, found_here: Callable[[], dict[str, Any]]
+) -> None:
     checkpoints = machine.home / ".cache" / "torch" / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
     (checkpoints / "resnet34-b627a593.pth").write_bytes(b"")
@@ -302,6 +339,6 @@ def test_fetched_data_and_weights_are_listed(machine: Machine) -> None:
     records.mkdir(parents=True)
     record = {"name": "fastai:PETS", "folder": str(data), "url": "", "licence": "", "files": 2, "bytes": 3000}
     (records / "pets.json").write_text(json.dumps({**record, "fetched": "2026-11-21", "leftovers": []}))
-    topics = machine.found()["topics"]
+    topics = found_here()["topics"]
     assert topics["weights"]["torchvision"] == "resnet34-b627a593" and topics["weights"]["timm"] == ""
     assert topics["data sets"]["pets"] == str(data) and topics["data sets"]["planet"] == ""

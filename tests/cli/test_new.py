@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import FAST, Cli
+from conftest import FAST, SMALL_UNET, Cli
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 LAYOUTS = {"single-label": "pets", "multi-label": "planet", "segmentation": "camvid"}
 
@@ -32,7 +34,8 @@ def test_a_new_recipe_trains_at_once(task: str, cli: Cli, request: pytest.Fixtur
     assert written.exit_code == 0, written.output
     assert "visionkit ./mine.py --sample" in written.output
     folder = as_the_starter_says(task, request.getfixturevalue(LAYOUTS[task]))
-    result = cli("./mine.py", "--data", folder, "--size", 36, *FAST, "--out", "run")
+    small = SMALL_UNET if task == "segmentation" else []
+    result = cli("./mine.py", "--data", folder, "--size", 36, *FAST, *small, "--out", "run")
     assert result.exit_code == 0, result.output
     info = json.loads(Path("run/run.json").read_text())
     assert (info["recipe"], info["task"], info["status"]) == ("mine", task, "done")

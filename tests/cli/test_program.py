@@ -62,7 +62,7 @@ def panel(text: str, name: str) -> str:
     return " ".join(" ".join(lines).replace("│", " ").split())
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [80, pytest.param(120, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "recipe",
     ["camvid", "csv", "dogscats", "fashionai", "folder", "headpose", "masks", "openimages", "pets", "planet"],
@@ -98,8 +98,11 @@ def test_recipes_are_listed_whole_on_a_narrow_terminal() -> None:
     assert len(text.splitlines()) < 50
 
 
-def test_log_has_one_plain_line_an_epoch_and_no_warnings(pets: Path, tmp_path: Path) -> None:
-    call = [*RUN, "pets", "--data", str(pets), *TRAIN, "--epochs", "2", "--freeze-epochs", "0"]
+@pytest.mark.parametrize("report", [["--no-html"], pytest.param([], marks=pytest.mark.slow)])
+def test_log_has_one_plain_line_an_epoch_and_no_warnings(
+    report: list[str], pets: Path, tmp_path: Path
+) -> None:
+    call = [*RUN, "pets", "--data", str(pets), *TRAIN, "--epochs", "2", "--freeze-epochs", "0", *report]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -18,6 +18,8 @@ from conftest import FAST, Cli, train_fast
 from inference.stored import stored_bundle, stored_run
 from typer.testing import Result
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 RUN = [sys.executable, "-m", "visionkit"]
 Filled = Callable[[str], None]
 
@@ -249,7 +251,7 @@ def test_output_that_cannot_be_written() -> None:
     ("workers", "handles", "most", "enough"),
     [
         (0, 5, 5, False),
-        (2, 16, 16, False),
+        pytest.param(2, 16, 16, False, marks=pytest.mark.slow),
         pytest.param(2, 16, 4096, True, marks=pytest.mark.slow),
     ],
 )

@@ -14,6 +14,8 @@ from visionkit.data.dataset import Dataset
 from visionkit.data.splits import relative_name
 from visionkit.registry import get_recipe
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 recipe = get_recipe("dogscats")
 SMALL = ["--size", 32, *FAST]
 

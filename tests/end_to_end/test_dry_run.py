@@ -9,7 +9,9 @@ import pytest
 from conftest import FAST, SIZES, Cli
 
 
-@pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)
+@pytest.mark.parametrize(
+    "dataset", ["pets", "planet", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True
+)
 def test_stages_and_times_without_a_run(cli: Cli, dataset: tuple[str, Path]) -> None:
     name, folder = dataset
     before = sorted(path.relative_to(folder) for path in folder.rglob("*"))

@@ -16,6 +16,8 @@ from typer.testing import Result
 
 import visionkit
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def run_info() -> dict[str, Any]:
     info: dict[str, Any] = json.loads(Path("run/run.json").read_text())

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from conftest import FAST, Cli
 
 from visionkit.data.fashionai import VALUES
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 SMALL = ["--size", 32, *FAST]
 

@@ -78,6 +78,7 @@ def test_training_and_everything_after_it(cli: Cli, biwi: Path) -> None:
     assert tuple(points.shape) == (1, 2)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_figure_is_that_of_the_models_predictions(cli: Cli, biwi: Path) -> None:
     """run.json's error equals a hand computation over the reloaded model's points, in the frames' pixels."""
     from visionkit.evaluation.points import predict_points
@@ -106,6 +107,7 @@ def test_show_and_lr_find(cli: Cli, biwi: Path) -> None:
             assert opened.width > 300
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_persons_and_groups_choose_who_validates(cli: Cli, biwi: Path) -> None:
     persons = cli("headpose", "--data", biwi, *OPTIONS, "--valid-person", "01", "02", "--out", "persons")
     assert persons.exit_code == 0, persons.output
@@ -134,6 +136,7 @@ def test_splits_that_cannot_be(cli: Cli, biwi: Path, options: list[str], words: 
     assert not Path("runs").exists()
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_bad_poses_are_refused_listed_and_skipped(cli: Cli, biwi: Path) -> None:
     bad = biwi / "13" / "frame_00004_pose.txt"
     bad.write_text("1 0 0\n0 1 0\n0 0 1\n\n1 2 nan\n")
@@ -154,6 +157,7 @@ def test_bad_poses_are_refused_listed_and_skipped(cli: Cli, biwi: Path) -> None:
     assert run_info()["data"]["skipped"] == 3 and run_info()["data"]["valid"] == 7
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_points_outside_are_told_and_do_not_stop_a_training(cli: Cli, biwi: Path) -> None:
     (biwi / "02" / "frame_00004_pose.txt").write_text(POSE.format(900, 0, 900))
     checked = cli("check", "headpose", "--data", biwi, "--json")
@@ -164,6 +168,7 @@ def test_points_outside_are_told_and_do_not_stop_a_training(cli: Cli, biwi: Path
     assert trained.exit_code == 0 and "outside of the image" in trained.output
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_runs_are_listed_with_the_smallest_error_first(cli: Cli, biwi: Path) -> None:
     assert cli("headpose", "--data", biwi, *OPTIONS, "--out", "runs/a").exit_code == 0
     for name, error in (("b", 3.5), ("c", 30.0)):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "kills.py"
-SEED = os.environ.get("VISIONKIT_SEED", "0")
+SEED = os.environ.get("VISIONKIT_SEED", "2")  # whose first training is killed three times
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ COMBINED = [
 
 
 @pytest.mark.parametrize(("dataset", "options"), COMBINED, indirect=["dataset"])
+@pytest.mark.usefixtures("unpainted")
 def test_options_of_the_loss_together(cli: Cli, dataset: tuple[str, Path], options: list[object]) -> None:
     name, folder = dataset
     result = train_fast(cli, name, folder, *options, "--out", "run")
@@ -83,6 +84,7 @@ def test_the_averaged_network_is_the_runs(cli: Cli, dataset: tuple[str, Path]) -
         assert len(loaded.predict(image)) == 3
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_weights_from_a_file_are_kept_with_the_run(cli: Cli, pets: Path, tmp_path: Path) -> None:
     """They go on counting when the file has gone."""
     file = tmp_path / "weights.json"
@@ -95,11 +97,13 @@ def test_weights_from_a_file_are_kept_with_the_run(cli: Cli, pets: Path, tmp_pat
     assert cli("plot", "run").exit_code == 0
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_show_takes_the_options(cli: Cli, pets: Path) -> None:
     options = ["--data", pets, "--size", 32, *FAST, *ALL, *SMOOTH, *MIXED]
     assert cli("show", "pets", *options, "--out", "sheet.png").exit_code == 0
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_frozen_body_stays_as_it_was_loaded(cli: Cli, pets: Path, tmp_path: Path) -> None:
     import torch
     import torchvision

@@ -75,6 +75,7 @@ def test_from_classes_to_a_run_with_its_report(cli: Cli, release: Release) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unpainted")
 def test_everything_else_that_recipes_do(cli: Cli, release: Release) -> None:
     fetched = cli("check", "openimages", *options(release))
     assert fetched.exit_code == 0, fetched.output
@@ -99,6 +100,7 @@ def test_everything_else_that_recipes_do(cli: Cli, release: Release) -> None:
     assert "openimages:sandwich+traffic light-" in listed.output and folder.name in listed.output
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_any_folder_of_classes_serves_as_data(cli: Cli, pets: Path, tmp_path: Path) -> None:
     for file in (pets / "images").iterdir():
         target = tmp_path / "mine" / file.name.partition("_")[0] / file.name

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CODES, FAST, Cli, noise
+from conftest import CODES, FAST, SMALL_UNET, Cli, noise
 from PIL import Image
 from typer.testing import Result
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 COLOURS = [(128, 128, 128), (128, 64, 128), (64, 0, 128), (0, 0, 0)]
 
@@ -60,8 +62,8 @@ def scenes(camvid: Path) -> Path:
 
 
 def trained(cli: Cli, recipe: str, folder: object, *options: object) -> tuple[Result, dict[str, Any]]:
-    size = 36 if recipe == "masks" else 32
-    result = cli(recipe, "--data", folder, "--size", size, *FAST, "--out", "run", *options)
+    size, small = (36, SMALL_UNET) if recipe == "masks" else (32, [])
+    result = cli(recipe, "--data", folder, "--size", size, *FAST, *small, "--out", "run", *options)
     assert result.exit_code == 0, result.output
     return result, json.loads(Path("run/run.json").read_text())
 

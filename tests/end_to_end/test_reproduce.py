@@ -22,6 +22,8 @@ from visionkit.progress import Silence
 from visionkit.runs import Run
 from visionkit.sources.base import Store
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 TRAININGS = [
     ("pets", ["--workers", 1, "--mixup", 0.4, "--cutmix", 1, "--ema", 0.9, "--weighted-sampling"]),
     (

@@ -18,6 +18,8 @@ from visionkit.runs import Run
 from visionkit.training.outcome import compare_runs
 from visionkit.training.recording import Recording
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 ALL = [*FAST[:-2], "--epochs", 2]
 TRAININGS = {
     "pets": ["--mixup", 0.4, "--cutmix", 1, "--ema", 0.9, "--then", 40],

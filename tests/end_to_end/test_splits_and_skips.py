@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import FAST, Cli, train_fast
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def parts(run: Path) -> dict[str, str]:
     with (run / "split.csv").open(newline="") as file:

@@ -22,7 +22,7 @@ RECIPES = pytest.mark.parametrize("dataset", list(METRICS), indirect=True)
 @RECIPES
 def test_training_fills_the_run_folder(cli: Cli, dataset: tuple[str, Path]) -> None:
     name, folder = dataset
-    result = train_fast(cli, name, folder, "--out", "run")
+    result = train_fast(cli, name, folder, "--arch", "squeezenet1_1", "--out", "run")
     assert result.exit_code == 0, result.output
     for shown in (
         f"{SIZES[name]} px, unfrozen, 1 epoch",
@@ -69,7 +69,9 @@ def test_training_fills_the_run_folder(cli: Cli, dataset: tuple[str, Path]) -> N
 
 
 @pytest.mark.parametrize(
-    "dataset", ["pets", "planet", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True
+    "dataset",
+    ["pets", *(pytest.param(name, marks=pytest.mark.slow) for name in ("planet", "camvid"))],
+    indirect=True,
 )
 def test_utilities_on_data_and_run(cli: Cli, dataset: tuple[str, Path]) -> None:
     name, folder = dataset
@@ -111,6 +113,7 @@ def test_utilities_on_data_and_run(cli: Cli, dataset: tuple[str, Path]) -> None:
     assert not list(folder.glob("models")), "nothing is written into the data set"
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_progressive_resizing_and_epochs_by_size(cli: Cli, planet: Path, tmp_path: Path) -> None:
     """A body with weights trains frozen and unfrozen at each size, at rates that are halved each time."""
     import torch
@@ -144,6 +147,7 @@ def test_progressive_resizing_and_epochs_by_size(cli: Cli, planet: Path, tmp_pat
     assert json.loads(Path("run/model/model.json").read_text())["input_size"] == [48, 48]
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_automatic_rate(cli: Cli, pets: Path) -> None:
     result = train_fast(cli, "pets", pets, "--lr", "auto", "--out", "run")
     assert result.exit_code == 0, result.output
@@ -168,6 +172,7 @@ def test_notebook_functions(pets: Path) -> None:
         learn.fit_one_cycle(1, 1e-3)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_recipe_from_a_file(cli: Cli, pets: Path, tmp_path: Path) -> None:
     source = Path(__file__).parents[2] / "recipes" / "pets.py"
     mine = tmp_path / "mine.py"
@@ -178,6 +183,7 @@ def test_recipe_from_a_file(cli: Cli, pets: Path, tmp_path: Path) -> None:
     assert cli("plot", "run").exit_code == 0
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_palette_masks_train_like_plain_ones(cli: Cli, camvid: Path) -> None:
     """A palette's indices are the codes, whatever its colours."""
     assert train_fast(cli, "camvid", camvid, "--out", "plain").exit_code == 0

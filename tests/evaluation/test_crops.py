@@ -15,6 +15,8 @@ from PIL import Image
 
 from visionkit.evaluation.crops import take_crops
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def test_where_the_crops_lie() -> None:
     image = torch.arange(36.0).reshape(1, 1, 6, 6)

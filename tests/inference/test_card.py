@@ -22,6 +22,8 @@ from visionkit.inference.card import card_text, is_untouched, write_card
 from visionkit.inference.card_text import markdown
 from visionkit.runs import Run
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 PIPELINES = {
     "single-label": "image-classification",
     "multi-label": "image-classification",

@@ -16,6 +16,8 @@ from PIL import Image
 
 import visionkit
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def session(path: str | Path) -> Any:
     return onnxruntime.InferenceSession(str(path))

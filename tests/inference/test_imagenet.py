@@ -338,6 +338,7 @@ def test_images_of_the_web(classifier: Classifier, photos: Path, monkeypatch: py
     assert answers[6].image == good and answers[6].fault is None
 
 
+@pytest.mark.slow
 def test_fastai_is_not_imported(weights: Path, photos: Path) -> None:
     code = (
         "import sys\nfrom visionkit.inference.imagenet import Classifier\n"

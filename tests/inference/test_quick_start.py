@@ -38,6 +38,7 @@ def test_the_compiler_comes_later(tmp_path: Path, task: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_stand_in_does_not_have_comes_from_the_real_one() -> None:
     program = (
         "from visionkit.inference.quick_start import without_compiler\n"

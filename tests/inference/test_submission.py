@@ -23,6 +23,7 @@ def rows(file: Path) -> list[list[str]]:
         return list(csv.reader(opened))
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_submission(cli: Cli, run: Path, dogscats: Path, tmp_path: Path) -> None:
     result = cli("submit", "run")
     assert result.exit_code == 0, result.output
@@ -60,6 +61,7 @@ def test_submission(cli: Cli, run: Path, dogscats: Path, tmp_path: Path) -> None
     assert not list(Path().rglob("*.part"))
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_test_photos_elsewhere(cli: Cli, run: Path, dogscats: Path, tmp_path: Path) -> None:
     (dogscats / "test").rename(tmp_path / "photos")
     missing = cli("submit", "run")
@@ -76,12 +78,14 @@ def test_test_photos_elsewhere(cli: Cli, run: Path, dogscats: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("clip", ["0.5", "-0.1", "nan"])
+@pytest.mark.usefixtures("unpainted")
 def test_clip_out_of_range(cli: Cli, run: Path, clip: str) -> None:
     result = cli("submit", "run", f"--clip={clip}")
     assert result.exit_code == 2 and "--clip" in result.output
     assert not (run / "submission.csv").exists()
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_recipe_without_a_competition(cli: Cli, pets: Path) -> None:
     assert cli("pets", "--data", pets, "--size", 32, *FAST, "--out", "run").exit_code == 0
     result = cli("submit", "run")
@@ -89,6 +93,7 @@ def test_a_recipe_without_a_competition(cli: Cli, pets: Path) -> None:
     assert "no submission for the recipe pets, only for dogscats, planet" in result.output
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_an_unfinished_run(cli: Cli, run: Path) -> None:
     (run / "model" / "model.safetensors").unlink()
     result = cli("submit", "run")

@@ -20,6 +20,8 @@ from visionkit.runs import Run
 from visionkit.sources.base import Store
 from visionkit.training.restore import restore
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def agrees(run: Path) -> tuple[Any, Any, Any]:
     """The probabilities of all validation images are those of `get_preds`; model, Learner and data set."""

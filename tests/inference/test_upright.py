@@ -9,7 +9,7 @@ import fastai.vision.all as fv
 import numpy as np
 import pytest
 import torch
-from conftest import FAST, Cli, noise
+from conftest import FAST, Cli, noise, train_fast
 from inference.stored import stored_bundle
 from marked import MARKS, marked_folder, save_marked
 from PIL import Image, ImageOps
@@ -25,6 +25,8 @@ from visionkit.reporting.sheets import thumbnail
 from visionkit.runs import Run
 from visionkit.sources.base import Store
 from visionkit.training.restore import restore
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 RUN = ["--size", 24, "--then", "", *FAST]
 
@@ -108,7 +110,7 @@ def test_an_upright_bundle_needs_a_visionkit_that_knows_of_it(tmp_path: Path) ->
 
 
 def test_masks_and_points_are_written_in_the_format_before(cli: Cli, camvid: Path) -> None:
-    result = cli("camvid", "--data", camvid, "--size", 36, "--then", "", *FAST, "--out", "run")
+    result = train_fast(cli, "camvid", camvid, "--out", "run")
     assert result.exit_code == 0, result.output
     said = visionkit.load("run", device="cpu").description
     assert said.format_version == 2 and not said.preprocessing.upright

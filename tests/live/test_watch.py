@@ -19,6 +19,8 @@ from visionkit.runs import Run
 from visionkit.training.progress import EpochResult, PlainReporter
 from visionkit.training.stages import Stage
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 STAGES = [
     Stage(number=1, size=32, epochs=2, frozen=True, lr=0.1, lr_mult=1.0),
     Stage(number=2, size=64, epochs=1, frozen=False, lr=0.1, lr_mult=1.0),

@@ -22,6 +22,7 @@ def train(cli: Cli, recipe: str, *options: object) -> dict[str, float]:
     return metrics
 
 
+@pytest.mark.slow
 def test_planet_with_progressive_resizing(cli: Cli) -> None:
     """Always saying the five most frequent tags gives an F2 of 0.70 on these chips."""
     sizes = ["--size", 64, "--then", 96, "--freeze-epochs", "4,1", "--epochs", "2,2", "--bs", 32]

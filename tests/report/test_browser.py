@@ -9,7 +9,7 @@ from browsing import IN_A_BROWSER
 from conftest import Cli, train_fast
 from playwright import sync_api as playwright
 
-pytestmark = IN_A_BROWSER
+pytestmark = [*IN_A_BROWSER, pytest.mark.usefixtures("unpainted")]
 
 WIDTHS = (360, 1280)
 
@@ -34,7 +34,11 @@ def opened(
     return page, wrong
 
 
-@pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)
+@pytest.mark.parametrize(
+    "dataset",
+    ["pets", *(pytest.param(name, marks=pytest.mark.slow) for name in ("planet", "camvid"))],
+    indirect=True,
+)
 def test_in_order_for_everybody(browser: playwright.Browser, report: Path) -> None:
     """No error, no request, nothing that reaches beyond the window, no grave fault of accessibility."""
     from axe_playwright_python.sync_playwright import Axe

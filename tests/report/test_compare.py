@@ -13,6 +13,8 @@ from visionkit.errors import UsageError
 from visionkit.report.comparing import compare
 from visionkit.runs import Run
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 @pytest.fixture
 def two(cli: Cli, pets: Path) -> list[Run]:

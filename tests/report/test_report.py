@@ -12,6 +12,8 @@ import pytest
 from conftest import Cli, noise, train_fast
 from PIL import Image
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 MOST_BYTES = 5_000_000
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import FAST, SIZES, Cli
+from conftest import Cli, train_fast
 from matplotlib.figure import Figure
 
 from visionkit.data.dataset import Dataset
 from visionkit.recipe import Recipe
 from visionkit.registry import get_recipe
 from visionkit.reporting.balance import BARS, label_balance
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 
 def opened(recipe: Recipe, folder: Path, **options: object) -> Dataset:
@@ -55,6 +57,6 @@ def test_many_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dataset", ["planet", "camvid"], indirect=True)
 def test_every_run_with_labels_has_it(cli: Cli, dataset: tuple[str, Path]) -> None:
     name, folder = dataset
-    result = cli(name, "--data", folder, "--size", SIZES[name], "--then", "", *FAST, "--out", "run")
+    result = train_fast(cli, name, folder, "--out", "run")
     assert result.exit_code == 0, result.output
     assert Path("run/plots/balance.png").is_file() == (name == "planet")

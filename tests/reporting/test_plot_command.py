@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import FAST, SIZES, Cli, train_fast
+from conftest import FAST, SIZES, SMALL_UNET, Cli, train_fast
 from defusedxml import ElementTree
 from PIL import Image
 
 from visionkit.reporting.palette import class_colors
 
-OPTIONS = ["--size", SIZES["camvid"], *FAST]
+OPTIONS = ["--size", SIZES["camvid"], *FAST, *SMALL_UNET]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -57,6 +57,7 @@ def test_pictures_by_their_ending(
     assert not Path("picture.jpg").exists()
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_code_has_one_colour_in_sheets_and_predicted_masks(cli: Cli, camvid: Path) -> None:
     """In the legend of `show` and in the palette of the masks that `predict` writes."""
     result = cli("show", "camvid", "--data", camvid, *OPTIONS, "--out", "sheet.svg")

@@ -12,6 +12,8 @@ from conftest import FAST, Cli
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import Result
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def train(cli: Cli, pets: Path, *options: object) -> Result:
     """Two stages of two epochs."""

@@ -25,13 +25,15 @@ from visionkit.training.batch_size import ChosenSize, doubled, estimated, larges
 from visionkit.training.memory import KeptBytes, available_memory, ran_out_of_memory
 from visionkit.training.snapshot import Snapshot
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 AUTO = ("--bs", "auto")
 
 
 @pytest.fixture
 def learn(pets: Path) -> Learner:
     """With an average, a mixing callback and an optimiser that has made steps."""
-    options = {"size": 32, "bs": 4, "workers": 0, "arch": "resnet18", "pretrained": False, "cache": "off"}
+    options = {"size": 32, "bs": 4, "workers": 0, "arch": "small_vgg", "pretrained": False, "cache": "off"}
     recipe = get_recipe("pets")
     made = recipe.learner(recipe.dataloaders(pets, **options, precision="fp32", ema=0.9, mixup=0.4))
     with made.no_bar(), made.no_logging():

@@ -15,6 +15,8 @@ from torch import nn
 from visionkit.errors import VisionkitError
 from visionkit.training.compiling import compiled, require_compiler
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 Graphs = list[int]
 
 
@@ -35,7 +37,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Graphs:
 
 
 @pytest.mark.parametrize(
-    "dataset", ["pets", "planet", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True
+    "dataset",
+    ["pets", *(pytest.param(name, marks=pytest.mark.slow) for name in ("planet", "camvid"))],
+    indirect=True,
 )
 def test_the_results_are_the_same(cli: Cli, dataset: tuple[str, Path], counted: Graphs) -> None:
     """Run folder, weights' names and values, and the restored model."""

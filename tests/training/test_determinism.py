@@ -19,6 +19,8 @@ from visionkit.training.determinism import CUBLAS, deterministic
 from visionkit.training.hardware import tuned
 from visionkit.training.outcome import compare_runs
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 Train = Callable[..., Run]
 

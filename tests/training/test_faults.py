@@ -27,6 +27,8 @@ from visionkit.training.progress import EpochResult
 from visionkit.training.stages import Stage
 from visionkit.training.train import train
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 OPTIONS: dict[str, Any] = {
     "arch": "squeezenet1_1",
     "pretrained": False,
@@ -37,7 +39,7 @@ OPTIONS: dict[str, Any] = {
     "freeze_epochs": (0,),
     "then": (),
 }
-CAMVID = {"size": 36}
+CAMVID = {"size": 36, "arch": "small_vgg"}
 
 
 class Meddling(PlainProgress):
@@ -172,7 +174,7 @@ def test_with_the_cache_files_are_not_needed(
         for image in (data / "images").iterdir():
             image.unlink()
 
-    options = CAMVID if recipe == "camvid" else {}
+    options: dict[str, Any] = CAMVID if recipe == "camvid" else {}
     reporter = trained(data, tmp_path, vanish, workers=1, **options)
     info = Run.read(tmp_path / "run").info
     assert info["status"] == "done"

@@ -20,6 +20,8 @@ from visionkit.training import recording
 from visionkit.training.keeping import EarlyStop, KeepBest
 from visionkit.training.restore import restore
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 NETWORK = FAST[: FAST.index("--freeze-epochs")]
 
 

@@ -24,7 +24,9 @@ from visionkit.training.finite import weights_are_finite
 from visionkit.training.non_finite import LossIsNaN
 from visionkit.training.rates import suggest_rates
 
-OPTIONS = {"bs": 4, "workers": 0, "arch": "resnet18", "pretrained": False, "precision": "fp32", "size": 32}
+pytestmark = pytest.mark.usefixtures("unpainted")
+
+OPTIONS = {"bs": 4, "workers": 0, "arch": "small_vgg", "pretrained": False, "precision": "fp32", "size": 32}
 
 
 def built(pets: Path, **settings: Any) -> Learner:
@@ -130,7 +132,7 @@ def test_the_files_of_each_batch(pets: Path, cache: str, weighted: bool) -> None
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-@pytest.mark.parametrize("mixup", [0.0, 0.4])
+@pytest.mark.parametrize("mixup", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_a_batch_that_is_left_out_changes_nothing(pets: Path, where: str, mixup: float) -> None:
     """Neither weights, optimiser, averages nor BatchNorm's statistics; the next batch makes a step again."""
     learn = built(pets, on_nan="skip", ema=0.5, mixup=mixup)

@@ -24,6 +24,8 @@ from visionkit.training.progress import EpochResult, PlainReporter
 from visionkit.training.recording import Recording
 from visionkit.training.stages import Stage
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 STAGE = Stage(1, 64, False, 3, 0.01, 1)
 SMALL: dict[str, Any] = {
     "size": 32,

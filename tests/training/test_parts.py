@@ -31,6 +31,8 @@ from visionkit.training.recorder import DeviceRecorder
 from visionkit.training.shares import loss_of_part
 from visionkit.training.step import PlainStep
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 CLASSES, VOID = 4, 3
 Losses = list[tuple[str, Any]]
 

@@ -26,6 +26,8 @@ from visionkit.training.recorder import DeviceRecorder
 from visionkit.training.stages import Stage
 from visionkit.training.waiting import Waiting
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 OPTIONS = {"bs": 4, "workers": 0, "arch": "squeezenet1_1", "pretrained": False}
 READS = ("item", "tolist", "numpy", "cpu", "__float__", "__int__", "__bool__", "__index__", "nonzero")
 DATASETS = pytest.mark.parametrize("dataset", ["pets", "planet", "camvid"], indirect=True)

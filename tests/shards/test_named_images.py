@@ -1,0 +1,69 @@
+"""Images for predictions, named by addresses of stores and in shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import FAST
+from http_host import http_host
+from shards.making import jpeg, labelled, shards_in, tar_of
+from typer.testing import Result
+
+from visionkit.errors import DataError
+from visionkit.inference.image_sources import Unusable, fetch_image, find_images
+
+Put = Callable[[str, bytes], str]
+Cli = Callable[..., Result]
+
+
+def test_patterns_and_files_of_a_store(tmp_path: Path, put: Put) -> None:
+    for number in range(3):
+        put(f"deep/{number}.jpg", jpeg(number))
+    put("deep/notes.txt", b"")
+    found = list(find_images(["memory://bucket/**/*", "memory://bucket/deep/1.jpg"]))
+    assert [str(name).rpartition("bucket/")[2] for name in found] == [
+        f"deep/{number}.jpg" for number in (0, 1, 2, 1)
+    ]
+    assert [fetch_image(str(name), tmp_path).read_bytes() for name in found] == [
+        jpeg(number) for number in (0, 1, 2, 1)
+    ]
+    with pytest.raises(DataError, match="no such file"):
+        fetch_image("memory://bucket/none.jpg", tmp_path)
+
+
+def test_images_in_shards(tmp_path: Path, put: Put) -> None:
+    shards_in(tmp_path, 2, 2)
+    put("a.tar", tar_of(labelled(0, 2)))
+    (tmp_path / "new").mkdir()
+    for name in (f"{tmp_path}/train-00000{{0,1}}.tar", f"{tmp_path}/*.tar", "memory://bucket/a.tar"):
+        found = [str(each) for each in find_images([name])]
+        assert len(found) == (2 if "memory" in name else 4)
+        assert all(".tar/000" in each for each in found)
+        assert fetch_image(found[1], tmp_path / "new").read_bytes() == jpeg(1)
+    with pytest.raises(DataError, match="no such image in the shard"):
+        fetch_image("memory://bucket/a.tar/none.jpg", tmp_path)
+
+
+def test_what_cannot_be_read_stays_in_its_place(tmp_path: Path, put: Put) -> None:
+    (tmp_path / "bad.tar").write_bytes(b"no tar")
+    names = [f"{tmp_path}/bad.tar", f"{tmp_path}/none.tar", "memory://bucket/x*.jpg"]
+    found = list(find_images(names))
+    assert all(isinstance(each, Unusable) for each in found) and len(found) == 3
+    assert "not a whole" in found[0].reason and "cannot be read" in found[1].reason  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_predictions_of_shards(cli: Cli, pets: Path, tmp_path: Path) -> None:
+    assert cli("pets", "--data", pets, *FAST, "--size", 32, "--out", "run").exit_code == 0
+    (tmp_path / "served").mkdir()
+    files = shards_in(tmp_path / "served", 2, 3)
+    with http_host() as host:
+        host.serve("/a.tar", files[1].read_bytes())
+        done = cli("predict", "run", files[0], host.url + "/a.tar", "--out", "answers.jsonl")
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
+    names = [Path(row["image"]).name for row in rows]
+    assert names == [f"{number:04d}.jpg" for number in range(6)]

@@ -1,0 +1,133 @@
+"""From addresses to images that look like files."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from shards.making import jpeg, labelled, shards_in, tar_of
+
+from visionkit.checks.facts import look
+from visionkit.checks.memory import stamp
+from visionkit.data.opening import opened
+from visionkit.errors import DataError
+from visionkit.shards import index
+from visionkit.shards.reading import ShardImage, opened_set
+from visionkit.shards.source import ShardSource, shard_set
+from visionkit.sources.base import Store
+from visionkit.sources.catalogue import fetched
+
+Put = Callable[[str, bytes], str]
+
+
+def three(put: Put) -> ShardSource:
+    for number in range(3):
+        put(f"s-{number}.tar", tar_of(labelled(4 * number, 4)))
+    return ShardSource("memory://bucket/s-{0..2}.tar")
+
+
+def test_images_look_like_files(put: Put, store: Store) -> None:
+    folder = fetched(three(put), store)
+    paths, labels = shard_set(folder).images
+    assert len(paths) == 12 and labels[5] == ["odd"]
+    image = paths[5]
+    assert isinstance(image, ShardImage) and image == folder / "s-1.tar" / "0005.jpg"
+    assert image.relative_to(folder).as_posix() == "s-1.tar/0005.jpg"
+    assert image.exists() and image.is_file() and image.read_bytes() == jpeg(5)
+    assert image.stat().st_size == len(jpeg(5)) and stamp(image) == stamp(paths[5]) != stamp(paths[6])
+    with opened(image) as picture:
+        assert picture.size == (24, 24)
+    assert look(image).fault is None and look(image).bytes == len(jpeg(5))
+    again = pickle.loads(pickle.dumps(image))
+    assert again == image and again.read_bytes() == jpeg(5) and again.found is image.found
+    assert not image.parent.is_file() and image.suffix == ".jpg"
+
+
+def test_the_index_is_made_once(put: Put, store: Store, fetches: list[str]) -> None:
+    source = three(put)
+    folder = fetched(source, store)
+    assert fetches == ["s-0.tar", "s-1.tar", "s-2.tar"]
+    assert fetched(source, store) == folder and len(fetches) == 3
+    put("s-1.tar", tar_of(labelled(20, 5)))
+    fetched(source, store)
+    assert fetches[3:] == ["s-1.tar"]
+    assert len(shard_set(folder)) == 13
+
+
+def test_an_interrupted_index_goes_on(
+    put: Put, store: Store, fetches: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = three(put)
+    bad = put("s-2.tar", b"no tar file")
+    with pytest.raises(DataError, match=bad):
+        fetched(source, store)
+    assert not source.is_there(store.root)
+    put("s-2.tar", tar_of(labelled(0, 1)))
+    assert len(shard_set(fetched(source, store))) == 9
+    assert fetches.count("s-0.tar") == 1
+
+
+def test_an_index_beside_a_shard_is_believed_if_it_fits(
+    tmp_path: Path, put: Put, store: Store, fetches: list[str]
+) -> None:
+    for file in shards_in(tmp_path, 2, 3):
+        put(file.name, file.read_bytes())
+        put(file.name + index.BESIDE, Path(f"{file}.index").read_bytes())
+    source = ShardSource("memory://bucket/train-*.tar")
+    found = shard_set(fetched(source, store))
+    assert len(found) == 6 and not fetches
+    assert found.images[0][4].read_bytes() == jpeg(4)
+    put("train-000001.tar", b"x" * 500)
+    with pytest.raises(DataError, match="not a whole"):
+        fetched(source, store)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 1000])
+def test_a_damaged_index_beside_a_shard_is_left_alone(
+    content: bytes, put: Put, store: Store, fetches: list[str]
+) -> None:
+    put("a.tar", tar_of(labelled(0, 2)))
+    put("a.tar.index", content)
+    assert len(shard_set(fetched(ShardSource("memory://bucket/a.tar"), store))) == 2 and fetches
+
+
+def test_damage_of_the_kept_index_is_one_message(put: Put, store: Store) -> None:
+    folder = fetched(three(put), store)
+    opened_set.cache_clear()
+    (folder / index.LIST).write_text('{"shards": 5}')
+    with pytest.raises(DataError, match="damaged"):
+        shard_set(folder)
+    assert len(shard_set(fetched(three(put), store))) == 12
+
+
+def test_labels_and_tags_do_not_mix(put: Put, store: Store) -> None:
+    put("a.tar", tar_of(labelled(0, 2)))
+    put("b.tar", tar_of({"x.jpg": jpeg(0), "x.json": b'{"tags": []}'}))
+    with pytest.raises(DataError, match="tags"):
+        fetched(ShardSource("memory://bucket/{a,b}.tar"), store)
+
+
+def test_a_folder_of_shards(tmp_path: Path) -> None:
+    shards_in(tmp_path, 2, 3)
+    found = shard_set(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found.images[0]][:2] == [
+        "train-000000.tar/0000.jpg",
+        "train-000000.tar/0001.jpg",
+    ]
+    assert found is shard_set(tmp_path)
+    with pytest.raises(DataError, match="no shards"):
+        shard_set(tmp_path / "none")
+
+
+def test_a_shard_that_vanishes_from_the_store(put: Put, store: Store) -> None:
+    small = replace(store, shard_bytes=30_000)
+    for number in range(3):
+        put(f"s-{number}.tar", tar_of(labelled(4 * number, 4)) + bytes(5000))
+    found = shard_set(fetched(ShardSource("memory://bucket/s-{0..2}.tar"), small))
+    MemoryFileSystem().rm("/bucket/s-0.tar")
+    with pytest.raises(DataError, match=r"s-0\.tar: there is no such file"):
+        found.images[0][0].read_bytes()
