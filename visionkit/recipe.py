@@ -77,6 +77,7 @@ class Recipe:
         test_part: `test_part(folder, settings)` gives the labelled test images, each with its target, which
             take no part in a training; empty where the data set has none.
         submission: which test images a competition asks about, and in which form.
+        streamed: the images may be too many, or too far away, for a look at each before a training.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Recipe:
     scores: Callable[[Learner, Dataset], dict[str, float]] | None = None
     test_part: Callable[[Path, Any], list[tuple[Path, Any]]] | None = None
     submission: Submission | None = None
+    streamed: bool = False
 
     def sourced(self, settings: TrainSettings) -> Recipe:
         """This recipe, with the source that the settings call for."""

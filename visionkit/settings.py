@@ -210,6 +210,22 @@ class TrainSettings(BaseModel):
     device: Annotated[str, setting("auto, cpu, cuda, cuda:1 or mps.", "Machine", "DEVICE", min_length=1)] = (
         "auto"
     )
+    gpus: Annotated[
+        int,
+        setting(
+            "Processes that train together, each on a GPU of its own; with --device cpu, on the CPU. A batch "
+            "is divided between them, so --bs, --lr and the result stay as they are.",
+            "Machine",
+            ge=1,
+        ),
+    ] = 1
+    sync_bn: Annotated[
+        Literal["auto", "on", "off"],
+        setting(
+            "Whether BatchNorm sees the images of all processes; auto: where each has fewer than 16.",
+            "Machine",
+        ),
+    ] = "auto"
     workers: Annotated[
         Annotated[int, Field(ge=0)] | Literal["auto"],
         setting("Processes that load images; 0 loads in the main one.", "Machine"),
@@ -294,6 +310,11 @@ class TrainSettings(BaseModel):
     def check(self) -> None:
         """Raise `UsageError` for settings that do not go together."""
         self.epochs_at(0)
+        if self.gpus > 1 and self.bs == "auto":
+            raise UsageError(
+                f"--gpus {self.gpus} --bs auto: what fits is found out for one process only; give --bs a "
+                "number, which counts for all processes together."
+            )
         if self.fold > (self.folds or 1):
             raise UsageError(f"--fold {self.fold}: there are {self.folds or 'no'} folds. Set --folds.")
         drawn = self.split in ("recipe", "random", "stratified")

@@ -114,7 +114,8 @@ class SettingsFile:
         limits = Limits(size=int(archives.max_gb * 1e9), ratio=archives.max_ratio)
         cache = validated(CacheSettings, self.layer("cache"))
         folder = None if cache.folder is None else cache.folder.expanduser()
-        return Store(self.paths().data, progress, limits, folder, int(cache.max_gb * 1e9))
+        decoded, shards = int(cache.max_gb * 1e9), int(cache.shards_gb * 1e9)
+        return Store(self.paths().data, progress, limits, folder, decoded, shards)
 
 
 def resolve(

@@ -25,7 +25,7 @@ class ArchiveSettings(BaseModel):
 
 
 class CacheSettings(BaseModel):
-    """Where decoded images are kept, and how many."""
+    """Where decoded images are kept, and how many; and how many shards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,6 +41,15 @@ class CacheSettings(BaseModel):
             allow_inf_nan=False,
         ),
     ] = 100.0
+    shards_gb: Annotated[
+        float,
+        setting(
+            "Gigabytes that fetched shards may take; those not used for longest go first.",
+            "Cache",
+            gt=0,
+            allow_inf_nan=False,
+        ),
+    ] = 50.0
 
 
 class PathSettings(BaseModel):

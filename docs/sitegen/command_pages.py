@@ -25,6 +25,7 @@ GUIDES = {
     "compare": "report",
     "reproduce": "reproduce",
     "predict": "predict",
+    "merge": "predict",
     "evaluate": "evaluate",
     "export": "export",
     "submit": "submit-to-a-competition",

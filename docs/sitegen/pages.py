@@ -54,6 +54,7 @@ def write_pages() -> None:
         ("CHANGELOG.md", "changelog.md"),
         ("SECURITY.md", "security.md"),
         ("docs/AUDIT.md", "audit.md"),
+        ("docs/SCALE.md", "scale.md"),
     ):
         text = (CHECKOUT / source).read_text(encoding="utf-8")
         pages[page] = linked(text, page, targets, source.rpartition("/")[0])

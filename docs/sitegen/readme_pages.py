@@ -16,6 +16,7 @@ FILES = {
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
     "docs/AUDIT.md": "audit.md",
+    "docs/SCALE.md": "scale.md",
     "settings.ini": "settings.md",
     "nbs": "tutorials/index.md",
     "CITATION.cff": "citing.md",

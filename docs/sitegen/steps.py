@@ -75,6 +75,17 @@ RUNS = (
         "As a table:",
         file="answers.csv",
     ),
+    Step(
+        "merge",
+        "predict {pets} photos --out answers.parquet --shard 1/2",
+        "Two processes share the images, here one after the other:",
+    ),
+    Step("merge", "predict {pets} photos --out answers.parquet --shard 2/2", "The other one:"),
+    Step(
+        "merge",
+        "merge answers.parquet --out one.parquet",
+        "Every image is there once, and all rows are in one file:",
+    ),
     Step("export", "export {pets} --to onnx", "An ONNX file, compared with PyTorch at once."),
     Step("export", "export {pets} --to safetensors --out bundle", "Weights and description alone."),
     Step(
@@ -199,7 +210,7 @@ OTHERS = (
     ),
     *(
         Step(name, f"{name} --sample --dry-run", "What a training on the drawn sample would do.")
-        for name in ("csv", "dogscats", "fashionai", "folder", "headpose", "masks", "openimages")
+        for name in ("csv", "dogscats", "fashionai", "folder", "headpose", "masks", "openimages", "shards")
     ),
 )
 """Of no importance to each other; they run beside the first ones, in a folder of their own."""

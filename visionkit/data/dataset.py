@@ -259,7 +259,8 @@ def _read_rows(
     targets: list[Any] = []
     for index, row in enumerate(rows):
         try:
-            image = Path(_read(block, 0, row))
+            found = _read(block, 0, row)
+            image = found if isinstance(found, Path) else Path(found)  # paths into shards stay what they are
             if image in skipped:
                 continue
             target = _read(block, 1, row)

@@ -60,6 +60,10 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ProgramError: it is a program.
         TooCostlyError: decoding it would take too long, or too much memory.
     """
+    if (content := getattr(path, "content", None)) is not None:  # it lies in a shard
+        with opened_bytes(content()) as image:
+            yield image
+        return
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would block for ever
         raise OSError("this is no regular file")
     with _CountedFile(path) as file, _image_in(file) as image:

@@ -34,6 +34,7 @@ class Store:
         limits: for archives.
         cache: the folder of decoded images; `cache` in `root` where None.
         cache_bytes: that decoded images may take.
+        shard_bytes: that fetched shards may take.
     """
 
     root: Path = field(default_factory=lambda: DEFAULT_STORE.expanduser())
@@ -41,6 +42,7 @@ class Store:
     limits: Limits = field(default_factory=Limits)
     cache: Path | None = None
     cache_bytes: int = 100 * 10**9
+    shard_bytes: int = 50 * 10**9
 
     @property
     def cache_folder(self) -> Path:

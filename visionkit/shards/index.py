@@ -1,0 +1,194 @@
+"""What is in which shard, and where: looked up once, and kept.
+
+The folder of a set of shards has `shards.json`, the shards in order; `parts/KEY.parquet`, what is in the
+shard with this key; and `rows.npy`, where each image lies. A shard whose size and tag stay the same is looked
+at once, whatever becomes of the others, and an indexing that was interrupted goes on. A part may also lie
+beside its shard, as ADDRESS.index: then the shard is not read for that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from visionkit.atomic import atomic_file, write_atomically
+from visionkit.errors import DataError, UsageError, VisionkitError
+from visionkit.progress import Progress
+from visionkit.shards.addresses import Shard, file_system, shown
+from visionkit.shards.cache import ShardCache, digest_of
+from visionkit.shards.tars import Sample, samples
+
+LIST, ROWS, PARTS = "shards.json", "rows.npy", "parts"
+BESIDE = ".index"
+VERSION = 1
+ROW = np.dtype([("shard", "<i4"), ("offset", "<i8"), ("length", "<i4")])
+_MOST_BESIDE = 1 << 28
+"""Bytes of an index beside a shard."""
+
+
+class Part(NamedTuple):
+    """What is in one shard; `labels` are None where its images have any number of labels."""
+
+    names: list[str]
+    offsets: np.ndarray
+    lengths: np.ndarray
+    labels: list[list[str]]
+    tags: bool
+    digest: str
+
+
+def build_index(folder: Path, shards: Sequence[Shard], cache: ShardCache, progress: Progress) -> None:
+    """Look up what is in `shards`, and write it to `folder`; those that were looked at before are not read.
+
+    Raises:
+        DataError: a shard is not whole, or not as WebDataset has them.
+        VisionkitError: one cannot be fetched.
+    """
+    (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    known: list[Shard] = []
+    rows: list[np.ndarray] = []
+    tags: set[bool] = set()
+    with progress.track("indexing shards", len(shards), "files") as advance:
+        for number, shard in enumerate(shards):
+            part = _part(folder, shard, cache)
+            row = np.empty(len(part.names), ROW)
+            row["shard"], row["offset"], row["length"] = number, part.offsets, part.lengths
+            rows.append(row)
+            known.append(replace(shard, digest=part.digest))
+            tags.add(part.tags)
+            advance(1)
+    if len(tags) > 1:
+        raise DataError(
+            f"{shown(shards[0].address)}: some shards have labels, and others tags. Take one kind."
+        )
+    with atomic_file(folder / ROWS) as file:
+        np.save(file, np.concatenate(rows))
+    about = {"version": VERSION, "tags": tags == {True}, "cache": str(cache.folder), "limit": cache.limit}
+    write_atomically(folder / LIST, json.dumps({**about, "shards": [asdict(each) for each in known]}) + "\n")
+
+
+def read_list(folder: Path) -> dict[str, Any]:
+    """What `shards.json` in `folder` says.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DataError: it is damaged, or of another version of visionkit.
+    """
+    try:
+        about = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        about["shards"] = [Shard(**each) for each in about["shards"]]
+        if about["version"] != VERSION:
+            raise ValueError(f"version {about['version']}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / LIST}: damaged ({error}). Remove the folder, and start anew.") from error
+    return dict(about)
+
+
+def is_up_to_date(folder: Path, shards: Sequence[Shard], cache: ShardCache) -> bool:
+    """Whether `folder` has the index of exactly these shards, and says to keep them in this cache."""
+    try:
+        about = read_list(folder)
+    except (OSError, VisionkitError):
+        return False
+    same = [replace(each, digest="") for each in about["shards"]] == list(shards)
+    kept = about.get("cache"), about.get("limit")
+    return same and kept == (str(cache.folder), cache.limit) and (folder / ROWS).is_file()
+
+
+def read_part(folder: Path, shard: Shard) -> Part:
+    """What is in the shard.
+
+    Raises:
+        DataError: the index is damaged.
+    """
+    file = folder / PARTS / f"{shard.key}.parquet"
+    try:
+        return _decoded(file.read_bytes(), shard)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: damaged ({error}). Remove {folder}, and start anew.") from error
+
+
+def encoded(found: Sequence[Sample], digest: str, shard: str) -> bytes:
+    """The content of an index file for these images of a shard, whose content has this digest.
+
+    Raises:
+        DataError: some have labels, and others tags.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {each.tags for each in found}
+    if len(kinds) != 1:
+        raise DataError(
+            f"{shard}: " + ("some samples have tags, others one label." if kinds else "it is empty.")
+        )
+    table = pa.table(
+        {
+            "name": pa.array([each.name for each in found], pa.string()),
+            "offset": pa.array([each.offset for each in found], pa.int64()),
+            "length": pa.array([each.length for each in found], pa.int32()),
+            "labels": pa.array([each.labels for each in found], pa.list_(pa.string())),
+        },
+        metadata={"version": str(VERSION), "tags": str(int(kinds == {True})), "digest": digest},
+    )
+    out = BytesIO()
+    parquet.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def _part(folder: Path, shard: Shard, cache: ShardCache) -> Part:
+    """What is in the shard: as it is known, as it stands beside it, or as the shard itself tells."""
+    with suppress(DataError):
+        return read_part(folder, shard)
+    content = _beside(shard)
+    if content is None:
+        with cache.open(shard) as file:
+            found = list(samples(file, shown(shard.address)))
+            digest = "" if shard.is_local else digest_of(cache.place(shard))
+        content = encoded(found, digest, shown(shard.address))
+    with atomic_file(folder / PARTS / f"{shard.key}.parquet", sync_folder=False) as out:
+        out.write(content)
+    return read_part(folder, shard)
+
+
+def _beside(shard: Shard) -> bytes | None:
+    """The index beside the shard; None where there is none, or one of another shard."""
+    try:
+        system, path = file_system(shard.address)
+        with system.open(path + BESIDE, "rb") as file:
+            content: bytes = file.read(_MOST_BESIDE)
+        _decoded(content, shard)
+        return content
+    except UsageError:
+        raise
+    except Exception:  # not there, not to be read, not ours: the shard itself tells
+        return None
+
+
+def _decoded(content: bytes, shard: Shard) -> Part:
+    """Raises ValueError where it is damaged, or of a shard of another size."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(BytesIO(content))
+        about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        names = table["name"].to_pylist()
+        offsets, lengths = table["offset"].to_numpy(), table["length"].to_numpy()
+        labels, tags, digest = table["labels"].to_pylist(), about["tags"] == "1", about["digest"]
+        version = int(about["version"])
+    except (pa.ArrowException, KeyError, TypeError) as error:
+        raise ValueError(f"no index ({error})") from error
+    fits = len(names) and lengths.min() >= 0 and offsets.min() >= 0
+    if version != VERSION or not fits or int((offsets + lengths).max()) > shard.size:
+        raise ValueError("the index of another shard")
+    if any(".." in name.split("/") or name.startswith("/") for name in names):
+        raise ValueError("names that lead outside")
+    return Part(names, offsets, lengths, labels, tags, digest)
