@@ -53,11 +53,14 @@ class NumbersFeed:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    def prepare(self, places: Sequence[int], seed: int, transforms: list[Any]) -> Work:
+    def prepare(
+        self, places: Sequence[int], seed: int, transforms: list[Any], own: slice | None = None
+    ) -> Work:
         self.asked += places
+        own = own or slice(None)
         with seeded(seed):
             drawn = torch.rand(len(places), 3, dtype=torch.float64)
-        return lambda: (drawn, torch.tensor(places))
+        return lambda: (drawn[own], torch.tensor(places)[own])
 
     def finish(self, batch: Batch, device: Any) -> Batch:
         return batch
