@@ -11,6 +11,8 @@ from fastai.learner import Learner
 from visionkit.checkpoints.folder import CheckpointFolder
 from visionkit.checkpoints.form import Checkpoint, Position, Values
 from visionkit.checkpoints.state import learner_state
+from visionkit.errors import VisionkitError
+from visionkit.runs import only_one
 from visionkit.training.averaging import Averaging
 from visionkit.training.finite import weights_are_finite
 from visionkit.training.interruption import Interruption
@@ -56,6 +58,8 @@ class Saving(Callback):
         """That is trained; None while nothing of the run is, as in a search for a rate."""
         self.rate: float | None = None
         self.batch_sizes: list[int] = []
+        self.reached: tuple[int, int] | None = None
+        """Epochs of the stage and batches after them that are done; kept where processes may be lost."""
         self.spent = 0.0
         """Seconds that saving took."""
         self._started = started
@@ -102,13 +106,20 @@ class Saving(Callback):
         The batch itself is to be done again: no step was made with it. Returns the place; None where nothing
         of the run was under way.
         """
+        return self._saved_as(self.save)
+
+    def _saved_as(self, save: Callable[[Position], None]) -> Position | None:
         learn, stage = self.learn, self.stage
-        if stage is None:
+        if stage is None or self.reached is None:
             return None
-        batches = len(learn.dls.train)
-        done = learn.batches_done if learn.training else batches
-        position = Position(stage=stage.number, epoch=learn.epoch, batch=done, trained=done >= batches)
-        self.save(position)
+        epoch, batch = self.reached
+        if epoch >= learn.n_epoch:
+            position = Position(stage=stage.number + 1)
+        else:
+            position = Position(
+                stage=stage.number, epoch=epoch, batch=batch, trained=batch >= len(learn.dls.train)
+            )
+        save(position)
         return position
 
     def save(self, position: Position) -> None:
@@ -170,8 +181,21 @@ class Saving(Callback):
 
 
 class LeftToTheFirst(Saving):
-    """In a process that trains together with others, and is not the first of them: writes nothing."""
+    """In a process that trains together with others, and is not the first of them: leaves saving to that."""
+
+    name = "saving"
 
     def save(self, position: Position) -> None:
         """The first process saves."""
         self._saved = time.perf_counter()
+
+    def broken_off(self) -> Position | None:
+        """Save in place of the first process where that is gone, and its run's folder is to be seen here."""
+        run = self.folder.path.parent
+        if not run.is_dir():
+            return None
+        try:
+            with only_one(run):
+                return self._saved_as(super().save)
+        except VisionkitError:  # the first one is there, and does it itself
+            return None

@@ -71,7 +71,6 @@ class SharedBatches(Parts):
         whole = min(size, learn.dl.n - learn.iter * size)
         learn.batch_images = whole
         learn.first_image = learn.iter * size + self.world.share.of(whole).start
-        learn.batches_done = learn.iter
 
     def before_validate(self) -> None:
         self._seen = 0

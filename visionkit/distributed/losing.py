@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from visionkit.checkpoints.saving import Saving
+from visionkit.distributed.stopping import AgreedInterruption
 from visionkit.distributed.world import World
 from visionkit.errors import VisionkitError
 
@@ -32,8 +33,10 @@ def lost_processes_told(world: World, saving: Saving) -> Iterator[None]:
     except RuntimeError as error:
         if world.size == 1 or not _SIGNS.search(str(error)):
             raise
+        if isinstance(saving.interruption, AgreedInterruption):
+            saving.interruption.end()
         position = saving.broken_off()
-        saved = "" if position is None or not world.leads else f" What was trained is saved, at {position}."
+        saved = "" if position is None else f" What was trained is saved, at {position}."
         raise ProcessLost(
             f"one of the {world.size} processes of this training has ended, or cannot be reached any more "
             f"({_reason(error)}).{saved} visionkit resume goes on, with any number of processes."

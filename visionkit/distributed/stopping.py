@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 
 from fastai.callback.core import Callback
 
@@ -28,9 +28,21 @@ class AgreedInterruption(Interruption):
         super().__init__(note)
         self.world = world
         self.wanted = False
-        self._when = 0.0
+        self._when, self._ending = 0.0, False
+
+    def end(self) -> None:
+        """This process is about to end, and first saves and says why; signals cannot hurry it any more."""
+        self._ending = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._ending:
+            super().__exit__(kind, error, trace)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._ending:  # torchrun sends SIGTERM to those that are left
+            return
         now = time.monotonic()
         if self.wanted and now - self._when < AGAIN:
             return
@@ -54,6 +66,8 @@ class AgreedInterruption(Interruption):
 class AgreedStop(Callback):
     """Has the processes agree on stopping, after each training batch and before anybody saves.
 
+    What each has done by then it tells `Saving`, for where another process is gone.
+
     Args:
         interruption: of this process.
     """
@@ -63,15 +77,23 @@ class AgreedStop(Callback):
     def __init__(self, interruption: AgreedInterruption) -> None:
         self.interruption = interruption
 
+    def before_fit(self) -> None:
+        self.learn.saving.reached = None
+
+    def before_batch(self) -> None:
+        if self.training:
+            self.learn.saving.reached = self.epoch, self.iter
+
     def after_batch(self) -> None:
         if self.training:
-            self.learn.batches_done = self.iter + 1
+            self.learn.saving.reached = self.epoch, self.iter + 1
             self.interruption.agree()
 
     def after_train(self) -> None:
         self.interruption.agree()
 
     def after_epoch(self) -> None:
+        self.learn.saving.reached = self.epoch + 1, 0
         self.interruption.agree()
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastai.learner import Learner
 
@@ -51,6 +52,7 @@ class RunTraining:
         checkpoint: that is gone on from.
         started: of `time.perf_counter`, from which the run's seconds count.
         world: the processes that train together; only the first of them writes what is left of the run.
+        folder: that the first one writes to, where this is another one.
     """
 
     run: Run
@@ -62,6 +64,7 @@ class RunTraining:
     checkpoint: Checkpoint | None
     started: float
     world: World = ALONE
+    folder: Path | None = None
 
     def train(self) -> None:
         """Train through the stages; write history, metrics, model and plots, and how it ended.
@@ -76,7 +79,7 @@ class RunTraining:
             self._record_data()
             interruption = interruption_in(self.world, note)
             with explained(self.dataset, run.path), interruption:
-                checkpoints = CheckpointFolder(run.path)
+                checkpoints = CheckpointFolder(self.folder or run.path)
                 every = 60 * self.dataset.settings.checkpoint_minutes
                 kind = Saving if self.world.leads else LeftToTheFirst
                 saving = kind(checkpoints, interruption, self.stages, note, every, self.started)

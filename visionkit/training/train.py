@@ -151,7 +151,7 @@ def _train_dataset(
             run = Run.create(Path(place) / folder.name, description(dataset, stages, "", precision))
             learn.path = run.path
             RunTraining(
-                run, learn, dataset, stages, reporter, batch_sizes, checkpoint, started, world
+                run, learn, dataset, stages, reporter, batch_sizes, checkpoint, started, world, folder
             ).train()
         return run
     with only_one(folder):
