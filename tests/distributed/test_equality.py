@@ -30,7 +30,7 @@ COMMON = {
 CASES = {
     "labels": ("pets", {"arch": "resnet18", "bs": 8, "valid_pct": 0.4}),
     "labels, weighted": ("pets", {"arch": "resnet18", "bs": 8, "class_weights": "auto", "workers": 2}),
-    "tags": ("planet", {"arch": "resnet18", "bs": 7, "valid_pct": 0.45, "workers": 1}),
+    "tags": ("planet", {"arch": "resnet18", "bs": 9, "valid_pct": 0.45, "workers": 1}),
     "masks with void": ("camvid", {"arch": "small_vgg", "bs": 4, "size": 36}),
     "points": ("headpose", {"arch": "resnet18", "bs": 8, "size": 64}),
 }
@@ -51,7 +51,7 @@ def trained(case: str, data: Path, folder: Path, count: int) -> tuple[Run, list[
         ("labels", 2),
         *(pytest.param(case, 2, marks=pytest.mark.slow) for case in list(CASES)[1:]),
         pytest.param("labels", 4, marks=pytest.mark.slow),
-        pytest.param("masks with void", 4, marks=pytest.mark.slow),
+        pytest.param("tags", 4, marks=pytest.mark.slow),
     ],
 )
 def test_as_in_one_process(case: str, count: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:

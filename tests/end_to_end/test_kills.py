@@ -18,7 +18,7 @@ SEED = os.environ.get("VISIONKIT_SEED", "2")  # whose first training is killed t
     "options",
     [
         ["--kills", "2", "--cases", "0"],
-        pytest.param(["--kills", "24"], marks=pytest.mark.slow),
+        pytest.param(["--kills", "12"], marks=pytest.mark.slow),
     ],
 )
 def test_every_kill_is_resumed_and_nothing_is_lost(options: list[str], tmp_path: Path) -> None:
