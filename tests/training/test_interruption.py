@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import FAST, Cli
 
+from visionkit.runs import Run
 from visionkit.training.interruption import Interruption, Terminated
 
 
@@ -33,6 +37,7 @@ def test_a_swallowed_interrupt_is_raised_again_after_the_batch(number: signal.Si
         interruption.after_batch()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
+        interruption.agree()
         with pytest.raises(KeyboardInterrupt):
             interruption.after_batch()
 
@@ -41,6 +46,7 @@ def test_in_a_fit_the_batch_is_finished_and_a_second_signal_ends_at_once() -> No
     with of(batch=2) as interruption:
         interruption.before_fit()
         signal.raise_signal(signal.SIGINT)
+        interruption.agree()
         interruption.after_batch()  # the last of an epoch: what follows is saved as a whole
         with pytest.raises(KeyboardInterrupt):
             interruption.after_train()
@@ -53,3 +59,26 @@ def test_the_handler_is_put_back() -> None:
     with Interruption():
         assert signal.getsignal(signal.SIGINT) != before
     assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.usefixtures("unpainted")
+@pytest.mark.parametrize("event", ["after_batch", "after_train", "after_epoch"])
+def test_a_signal_behind_saving_stops_at_the_next_place(
+    event: str, cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = getattr(Interruption, event)
+    sent = []
+
+    def late(interruption: Interruption) -> None:
+        if not sent:  # checkpoints of this event were saved, or were not
+            sent.append(event)
+            os.kill(os.getpid(), signal.SIGINT)
+        usual(interruption)
+
+    monkeypatch.setattr(Interruption, event, late)
+    small = ["pets", "--data", pets, "--size", "32", *FAST[:-1], "3"]
+    done = cli(*small, "--out", "run")
+    assert done.exit_code == 130 and done.output.count("saved      at stage 1, epoch") == 1, done.output
+    assert Run.read(Path("run")).status == "interrupted"
+    done = cli("resume", "run")
+    assert done.exit_code == 0 and "going on   at stage 1, epoch" in done.output, done.output

@@ -97,6 +97,7 @@ class Saving(Callback):
     def stage_done(self, learn: Learner, stage: Stage) -> None:
         """Save between `stage` and the next; `learn` is in no fit."""
         self.stage = None
+        self.interruption.agree()
         self.save(Position(stage=stage.number + 1))
         self.interruption.stage_done()
 

@@ -6,11 +6,8 @@ import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-from fastai.callback.core import Callback
-
-from visionkit.checkpoints.saving import Saving
 from visionkit.distributed.world import ALONE, World
-from visionkit.training.interruption import Interruption
+from visionkit.training.interruption import Heeding, Interruption
 
 AGAIN = 3.0
 """Seconds within which a second signal is the first one: a terminal and torchrun both pass on Ctrl-C."""
@@ -27,7 +24,6 @@ class AgreedInterruption(Interruption):
     def __init__(self, world: World, note: Callable[[str], None] = print) -> None:
         super().__init__(note)
         self.world = world
-        self.wanted = False
         self._when, self._ending = 0.0, False
 
     def end(self) -> None:
@@ -46,9 +42,8 @@ class AgreedInterruption(Interruption):
         now = time.monotonic()
         if self.wanted and now - self._when < AGAIN:
             return
-        self._when, agreed = now, self.asked
+        self._when = now
         super()._ask(number, frame)
-        self.wanted, self.asked = True, agreed
 
     def agree(self) -> None:
         """Ask the others; all of them call this at the same place."""
@@ -58,24 +53,12 @@ class AgreedInterruption(Interruption):
         """The stages are over: this process goes on by itself."""
         self.world = ALONE
 
-    def stage_done(self) -> None:
-        self.agree()
-        super().stage_done()
 
-
-class AgreedStop(Callback):
-    """Has the processes agree on stopping, after each training batch and before anybody saves.
+class AgreedHeeding(Heeding):
+    """Has the processes agree on stopping, after each training batch; not all have equal validation batches.
 
     What each has done by then it tells `Saving`, for where another process is gone.
-
-    Args:
-        interruption: of this process.
     """
-
-    order = Saving.order - 2
-
-    def __init__(self, interruption: AgreedInterruption) -> None:
-        self.interruption = interruption
 
     def before_fit(self) -> None:
         self.learn.saving.reached = None
@@ -87,21 +70,17 @@ class AgreedStop(Callback):
     def after_batch(self) -> None:
         if self.training:
             self.learn.saving.reached = self.epoch, self.iter + 1
-            self.interruption.agree()
-
-    def after_train(self) -> None:
-        self.interruption.agree()
+            super().after_batch()
 
     def after_epoch(self) -> None:
         self.learn.saving.reached = self.epoch + 1, 0
-        self.interruption.agree()
+        super().after_epoch()
 
 
-def interruption_in(world: World, note: Callable[[str], None]) -> Interruption:
-    """What hears of signals."""
-    return Interruption(note) if world.size == 1 else AgreedInterruption(world, note)
-
-
-def agreeing_callbacks(interruption: Interruption) -> list[Callback]:
-    """The callbacks that it needs besides itself."""
-    return [AgreedStop(interruption)] if isinstance(interruption, AgreedInterruption) else []
+def interruption_in(world: World, note: Callable[[str], None]) -> tuple[Interruption, Heeding]:
+    """What hears of signals, and what has it heed them."""
+    if world.size == 1:
+        alone = Interruption(note)
+        return alone, Heeding(alone)
+    agreed = AgreedInterruption(world, note)
+    return agreed, AgreedHeeding(agreed)

@@ -19,7 +19,7 @@ from visionkit.data.skipping import SKIP_FILE, write_skip_list
 from visionkit.data.splits import SPLIT_FILE, write_split
 from visionkit.distributed.batches import shared_batches
 from visionkit.distributed.losing import lost_processes_told
-from visionkit.distributed.stopping import agreeing_callbacks, interruption_in
+from visionkit.distributed.stopping import interruption_in
 from visionkit.distributed.world import ALONE, World
 from visionkit.inference.bundle import write_bundle
 from visionkit.live.log import LiveLog, remove_live
@@ -77,13 +77,13 @@ class RunTraining:
         run, note = self.run, self.reporter.note
         try:
             self._record_data()
-            interruption = interruption_in(self.world, note)
+            interruption, heeding = interruption_in(self.world, note)
             with explained(self.dataset, run.path), interruption:
                 checkpoints = CheckpointFolder(self.folder or run.path)
                 every = 60 * self.dataset.settings.checkpoint_minutes
                 kind = Saving if self.world.leads else LeftToTheFirst
                 saving = kind(checkpoints, interruption, self.stages, note, every, self.started)
-                self.learn.add_cbs([interruption, saving, *agreeing_callbacks(interruption)])
+                self.learn.add_cbs([heeding, saving, interruption])
                 waiting = Waiting()
                 recording = Recording(run.path, LiveLog(run.path, self.reporter), waiting)
                 self.learn.add_cbs([waiting, recording])
