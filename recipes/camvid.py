@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionkit.recipe import Recipe, Sample
-from visionkit.settings import LearningRate, TrainSettings
+from visionkit.setting_types import LearningRate
+from visionkit.settings import TrainSettings
 from visionkit.sources import FastaiArchive
 
 if TYPE_CHECKING:

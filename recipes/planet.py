@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from visionkit.data import planet
 from visionkit.recipe import Recipe, Sample
-from visionkit.settings import LearningRate, MultiLabelSettings
+from visionkit.setting_types import LearningRate
+from visionkit.settings import MultiLabelSettings
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock

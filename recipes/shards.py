@@ -14,13 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionkit.data.photos import photo_transforms
-from visionkit.data.shard_sets import (
-    ShardSettings,
-    describe_shards,
-    split_by_shards,
-    task_of_shards,
-)
-from visionkit.errors import UsageError
+from visionkit.data.shard_sets import ShardSettings, describe_shards, split_by_shards, task_of_shards
 from visionkit.recipe import Recipe, Sample
 from visionkit.settings import MultiLabelSettings
 
@@ -42,10 +36,6 @@ def datablock(path: Path, settings: ShardsSettings) -> DataBlock:
     from visionkit.shards.loading import ShardLoader, ShardOpener
     from visionkit.shards.source import shard_set
 
-    if settings.weighted_sampling:
-        raise UsageError(
-            "--weighted-sampling: images of shards are read in the order of shards. Take --class-weights."
-        )
     found = shard_set(path)
     images, labels = found.images
     block = fv.DataBlock(

@@ -7,50 +7,24 @@ default keeps help text and limits. The command line's flags, settings.ini and r
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from visionkit.errors import UsageError
+from visionkit.setting_types import (
+    ClassWeights,
+    Counts,
+    LossName,
+    OptionalFolds,
+    OptionalPath,
+    PositiveInts,
+    Precision,
+    setting,
+)
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DEFAULT_BATCH = 64
 """Images in a batch where nobody says how many, and nothing is trained that would show how many fit."""
-
-
-def _split(value: Any) -> Any:
-    """Text such as "5, 3" or "5 3" as its parts, a number as the only part; anything else as it is."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value,)
-    return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
-def _split_at_commas(value: Any) -> Any:
-    """Text such as "Sandwich, Traffic light" as its parts, which may hold spaces."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def setting(help: str, panel: str, metavar: str = "", **limits: Any) -> Any:
-    """Pydantic's `Field` with the help text, and the panel and placeholder of the command line's help."""
-    return Field(description=help, json_schema_extra={"panel": panel, "metavar": metavar}, **limits)
-
-
-PositiveInts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split)]
-Counts = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_split), Field(min_length=1)]
-Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_split_at_commas)]
-LearningRate = float | Literal["auto"]
-OptionalPath = Annotated[Path | None, BeforeValidator(_none_if_empty)]
-OptionalFolds = Annotated[Annotated[int, Field(ge=2)] | None, BeforeValidator(_none_if_empty)]
-LossName = Literal["auto", "cross-entropy", "bce", "focal", "dice", "cross-entropy+dice"]
-ClassWeights = Annotated[
-    Literal["none", "auto"] | Path, BeforeValidator(lambda value: value if str(value).strip() else "none")
-]
-OptionalInt = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_if_empty)]
 
 
 class TrainSettings(BaseModel):

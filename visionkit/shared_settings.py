@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from visionkit.settings import OptionalPath, setting
+from visionkit.setting_types import OptionalPath, setting
 
 
 class ArchiveSettings(BaseModel):

@@ -9,7 +9,7 @@ from fastai.callback.fp16 import MixedPrecision
 from visionkit import devices
 from visionkit.devices import resolve_device
 from visionkit.errors import UsageError
-from visionkit.settings import Precision
+from visionkit.setting_types import Precision
 from visionkit.training import hardware
 from visionkit.training.hardware import Autocast, precision_callbacks, resolve_precision
 

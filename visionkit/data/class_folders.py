@@ -15,7 +15,7 @@ from visionkit.data.photos import PhotoSettings
 from visionkit.data.problems import refuse, skipping
 from visionkit.data.splits import TRAIN_FOLDERS, Splits, relative_name
 from visionkit.errors import DataError, UsageError, listing
-from visionkit.settings import setting
+from visionkit.setting_types import setting
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset

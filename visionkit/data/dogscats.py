@@ -14,7 +14,8 @@ from visionkit.data.images import image_files
 from visionkit.data.problems import refuse
 from visionkit.errors import DataError, listing
 from visionkit.inference.submission import Submission
-from visionkit.settings import ClassifierSettings, setting
+from visionkit.setting_types import setting
+from visionkit.settings import ClassifierSettings
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset

@@ -15,7 +15,8 @@ from visionkit.data.lookup import ImageLookup, refuse_orphans
 from visionkit.data.problems import refuse
 from visionkit.data.tables import Table, headerless_table, shown
 from visionkit.errors import DataError, listing, nearest
-from visionkit.settings import ClassifierSettings, setting
+from visionkit.setting_types import setting
+from visionkit.settings import ClassifierSettings
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset

@@ -15,7 +15,8 @@ from visionkit.data.splits import (
     validation_list,
 )
 from visionkit.errors import DataError, UsageError, listing
-from visionkit.settings import Names, OptionalPath, TrainSettings, setting
+from visionkit.setting_types import Names, OptionalPath, setting
+from visionkit.settings import TrainSettings
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset

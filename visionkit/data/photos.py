@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from visionkit.settings import OptionalInt, TrainSettings, setting
+from visionkit.setting_types import OptionalInt, setting
+from visionkit.settings import TrainSettings
 
 
 class PhotoSettings(TrainSettings):

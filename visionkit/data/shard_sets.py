@@ -13,7 +13,7 @@ from visionkit.data.photos import PhotoSettings
 from visionkit.data.splits import VALID_FOLDERS, Splits
 from visionkit.errors import UsageError, listing
 from visionkit.progress import quantity
-from visionkit.settings import setting
+from visionkit.setting_types import setting
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
@@ -44,6 +44,14 @@ class ShardSettings(PhotoSettings):
         ),
     ] = 8
     cache: Literal["auto", "off"] = "off"
+
+    def check(self) -> None:
+        """Raise `UsageError` for settings that do not go together."""
+        super().check()
+        if self.weighted_sampling:
+            raise UsageError(
+                "--weighted-sampling: images of shards are read in the order of shards. Take --class-weights."
+            )
 
 
 def task_of_shards(path: Path, settings: ShardSettings) -> TaskName:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from visionkit.data.photos import PhotoSettings
-from visionkit.settings import Names, OptionalPath, setting
+from visionkit.setting_types import Names, OptionalPath, setting
 
 
 class TableSettings(PhotoSettings):

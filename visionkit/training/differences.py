@@ -14,7 +14,7 @@ from visionkit.devices import resolve_device
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.models.architectures import find_architecture
 from visionkit.runs import RUN_FILE, Run
-from visionkit.settings import Precision
+from visionkit.setting_types import Precision
 from visionkit.training.hardware import device_name, resolve_precision
 from visionkit.training.record import machine
 from visionkit.versions import code_fingerprint, git_changed, git_commit, versions

@@ -15,7 +15,7 @@ from fastai.torch_core import to_float
 
 from visionkit.devices import auto_precision, usable_cores
 from visionkit.errors import UsageError
-from visionkit.settings import Precision
+from visionkit.setting_types import Precision
 
 
 def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int:

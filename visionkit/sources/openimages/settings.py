@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from visionkit.settings import ClassifierSettings, Names, OptionalInt, setting
+from visionkit.setting_types import Names, OptionalInt, setting
+from visionkit.settings import ClassifierSettings
 from visionkit.sources.openimages.metadata import ADDRESS
 
 ONE_PHOTO = r"([0-9a-f]{16}(?=_\d+\.\w+$)|[^/]+$)"
