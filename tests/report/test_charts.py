@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from visionkit.progress import duration
-from visionkit.report.charts import LEFT, MOST_POINTS, RIGHT, WIDTH, Line, chart, short
+from visionkit.report.charts import LEFT, LETTER, MOST_POINTS, RIGHT, WIDTH, Line, chart, short
 from visionkit.report.pictures import SIDE, Album
 
 VALUES = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=40)
@@ -36,6 +36,28 @@ def test_everything_lies_inside(values: list[float], whole: bool, from_zero: boo
         assert LEFT <= tick.at <= WIDTH - RIGHT and (not whole or tick.label.replace(",", "").isdigit())
     assert all(drawn.top <= tick.at <= drawn.bottom for tick in drawn.y_ticks)
     assert json.loads(json.dumps(drawn.data, allow_nan=False))
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.text("px frozen", max_size=30)), max_size=12))
+def test_words_at_marks_are_inside_and_beside_each_other(marks: list[tuple[int, str]]) -> None:
+    line = Line("a", range(1, 41), range(1, 41), 0)
+    drawn = chart("c", "t", [line], x_label="x", y_label="y", marks=sorted(marks))
+    assert drawn is not None and len(drawn.marks) == len(marks)
+    taken = 0.0
+    for mark in drawn.marks:
+        if mark.label:
+            width = LETTER * len(mark.label)
+            start = mark.word_at - (width if mark.anchor == "end" else 0)
+            assert taken <= start and start + width <= WIDTH
+            taken = start + width
+
+
+def test_the_word_of_a_last_stage_of_one_epoch_is_whole() -> None:
+    line = Line("a", (1, 2, 3), (1, 2, 3), 0)
+    marks = [(1.0, "64 px"), (3.0, "96 px")]
+    drawn = chart("c", "t", [line], x_label="x", y_label="y", whole=True, marks=marks)
+    assert drawn is not None
+    assert [(mark.label, mark.anchor) for mark in drawn.marks] == [("64 px", "start"), ("96 px", "end")]
 
 
 def test_long_lines_are_thinned_and_keep_their_ends() -> None:

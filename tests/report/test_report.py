@@ -104,6 +104,18 @@ def test_written_again_and_elsewhere(cli: Cli, pets: Path) -> None:
     assert refused.exit_code == 1 and "gone/page.html" in refused.output, refused.output
 
 
+def test_a_figure_that_the_training_found_otherwise_is_told(cli: Cli, pets: Path) -> None:
+    assert train_fast(cli, "pets", pets, "--out", "run").exit_code == 0
+    assert cli("report", "run").exit_code == 0
+    assert "end of the training" not in Page(Path("run/report.html")).text
+    info = json.loads(Path("run/run.json").read_text())
+    info["metrics"]["accuracy"] += 0.01
+    Path("run/run.json").write_text(json.dumps(info))
+    assert cli("report", "run").exit_code == 0
+    told = f"{info['metrics']['accuracy']:.4f} at the end of the training"
+    assert told in Page(Path("run/report.html")).text
+
+
 def test_cells_show_their_images(cli: Cli, pets: Path) -> None:
     """Every button of the matrix has as many images as it counts, up to a dozen, each with a picture."""
     assert train_fast(cli, "pets", pets, "--out", "run", "--html").exit_code == 0

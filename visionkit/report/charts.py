@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -16,6 +16,8 @@ LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 16.0, 44.0
 MOST_POINTS = 500
 """Of a line; more are thinned."""
 MOST_MARKS = 40
+LETTER = 9.0
+"""Width of a letter, on a phone at most."""
 LARGEST = 1e300
 """Beyond which, as with what is no number, nothing is drawn."""
 
@@ -35,6 +37,15 @@ class Tick(NamedTuple):
 
     at: float
     label: str
+
+
+class Mark(NamedTuple):
+    """A place on the axis with a word beside it: at `word_at`, where it starts or, as `anchor` says, ends."""
+
+    at: float
+    label: str
+    word_at: float
+    anchor: Literal["start", "end"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Chart:
     lines: list[DrawnLine]
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    marks: list[Tick] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -119,7 +130,9 @@ def chart(
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         values = [[float(x), float(y)] for x, y in zip(line.x, line.y)]
         drawn.append(DrawnLine(line.name, path, line.color, points if line.dots else [], values))
-    shown = [Tick(x_axis.place(place), word) for place, word in marks] if len(marks) <= MOST_MARKS else []
+    shown = (
+        _marks([Tick(x_axis.place(place), word) for place, word in marks]) if len(marks) <= MOST_MARKS else []
+    )
     return Chart(name, title, x_label, y_label, drawn, x_axis.ticks(), y_axis.ticks(), shown)
 
 
@@ -148,6 +161,20 @@ class _Axis:
         if self.whole:
             inside = [value for value in inside if value == round(value) and value >= 0]
         return [Tick(self.place(value), short(value)) for value in inside]
+
+
+def _marks(places: Sequence[Tick]) -> list[Mark]:
+    """Words stand to the right of their place, or to the left where there is no room; else there are none."""
+    marks: list[Mark] = []
+    free = 0.0
+    for at, word in places:
+        width = LETTER * len(word)
+        right = at + 4 + width <= WIDTH
+        start = at + 4 if right else at - 4 - width
+        room = start >= free
+        free = start + width if room else free
+        marks.append(Mark(at, word if room else "", at + 4 if right else at - 4, "start" if right else "end"))
+    return marks
 
 
 def short(value: float) -> str:

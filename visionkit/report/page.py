@@ -15,6 +15,7 @@ from visionkit.report.judged import Judged, judge
 from visionkit.report.pictures import Album, Picture
 from visionkit.report.rendering import rendered
 from visionkit.report.summary import (
+    as_trained,
     class_rows,
     environment_of,
     facts_of,
@@ -89,11 +90,13 @@ def render_report(
     except VisionkitError as error:
         missing = str(error)
     scores = None if judged is None else judged.evaluation.scores
+    headline = headline_of(run, scores)
     return rendered(
         "report.html",
         run=run,
         missing=missing,
-        headline=headline_of(run, scores),
+        headline=headline,
+        as_trained=as_trained(run, headline),
         facts=list(facts_of(run)),
         values=recorded_values(run.metrics) if scores is None else values_of(scores),
         classes=None if scores is None else class_rows(scores.table),

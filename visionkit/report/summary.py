@@ -81,6 +81,13 @@ def headline_of(run: Run, scores: Scores | None) -> Value | None:
     return None if number is None else Value(metric_name(name), figure_text(number), "", number)
 
 
+def as_trained(run: Run, headline: Value | None) -> str:
+    """The headline as the training's own validation found it, where a reader would see that they differ."""
+    number = run.metrics.get(str(run.info.get("headline", "")))
+    text = "" if number is None else figure_text(number)
+    return text if headline is not None and text != headline.value else ""
+
+
 def class_rows(table: ClassTable) -> ClassRows:
     """The table of the classes; names come first."""
     heads = [*(metric_name(name) for name in table.counts), *(metric_name(name) for name in table.columns)]
