@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionkit.recipe import Recipe, Sample
-from visionkit.setting_types import LearningRate
-from visionkit.settings import TrainSettings
+from visionkit.settings import LearningRate, TrainSettings
 from visionkit.sources import FastaiArchive
 
 if TYPE_CHECKING:

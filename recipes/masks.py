@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from visionkit.data.masked_images import OwnMasks, describe_masks, find_masks
 from visionkit.recipe import Recipe, Sample
-from visionkit.setting_types import LearningRate, setting
+from visionkit.settings import LearningRate, setting
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from visionkit.recipe import Recipe, Sample
-from visionkit.setting_types import OptionalInt, setting
-from visionkit.settings import ClassifierSettings
+from visionkit.settings import ClassifierSettings, OptionalInt, setting
 from visionkit.sources import FastaiArchive
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from visionkit.data import planet
 from visionkit.recipe import Recipe, Sample
-from visionkit.setting_types import LearningRate
-from visionkit.settings import MultiLabelSettings
+from visionkit.settings import LearningRate, MultiLabelSettings
 
 if TYPE_CHECKING:
     from fastai.data.block import DataBlock

@@ -12,16 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from visionkit.errors import UsageError
-from visionkit.setting_types import (
-    ClassWeights,
-    Counts,
-    LossName,
-    OptionalFolds,
-    OptionalPath,
-    PositiveInts,
-    Precision,
-    setting,
-)
+from visionkit.setting_types import ClassWeights, Counts, LossName, OptionalFolds, PositiveInts, Precision
+from visionkit.setting_types import LearningRate as LearningRate  # recipes take these from here
+from visionkit.setting_types import Names as Names
+from visionkit.setting_types import OptionalInt as OptionalInt
+from visionkit.setting_types import OptionalPath as OptionalPath
+from visionkit.setting_types import setting as setting
 
 DEFAULT_BATCH = 64
 """Images in a batch where nobody says how many, and nothing is trained that would show how many fit."""

@@ -27,6 +27,13 @@ MOST_IMAGES = 16
 TOP = 5
 KEPT = 3600
 """Seconds after which images that were given are deleted."""
+KINDS = {
+    "single-label": ("class", "classes"),
+    "multi-label": ("tag", "tags"),
+    "segmentation": ("code", "codes"),
+    "keypoints": ("point", "points"),
+}
+"""What a model's names are names of: one, and several."""
 SYNTHETIC = "This model was trained on synthetic sample data: its answers mean nothing for real images."
 
 
@@ -84,7 +91,7 @@ def demo_page(
 
 def _head(title: str, predictor: Predictor) -> str:
     said = predictor.description
-    names = f"{len(said.vocab):,} name{'' if len(said.vocab) == 1 else 's'}"
+    names = f"{len(said.vocab):,} {KINDS[said.task][len(said.vocab) != 1]}"
     what = f"{said.task}, {visible(said.network.arch)}, {names}"
     warned = f"<p role='note'><strong>{SYNTHETIC}</strong></p>" if said.synthetic else ""
     return f"<h1>{html.escape(visible(title))}</h1><p>{html.escape(what)}</p>{warned}"
