@@ -5,11 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # spinning threads make two busy cores far slower
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # each of the two workers has a core
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as shells start what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also for programs that tests start
 os.environ["MPLBACKEND"] = "agg"
 os.environ["HOME"] = tempfile.mkdtemp(prefix="visionkit-home-")  # tests leave the user's own data alone
 

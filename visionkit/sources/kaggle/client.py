@@ -194,11 +194,14 @@ def _imported(progress: Progress) -> Any:
 
 
 def _whole(folder: Path) -> Path | None:
-    """The file in `folder`, if it is the only one and not marked as half."""
-    files = [file for file in folder.iterdir() if not file.name.endswith(_PARTIAL)]
-    if len(files) != 1 or not files[0].is_file():
+    """The file in `folder`, if it is the only one and not marked as half.
+
+    Since 2.2.5 the client keeps the folders that the file's name in a competition has.
+    """
+    files = [file for file in folder.rglob("*") if file.is_file() and not file.name.endswith(_PARTIAL)]
+    if len(files) != 1:
         return None
-    marker = folder / f"{files[0].name}{_PARTIAL}"
+    marker = files[0].with_name(f"{files[0].name}{_PARTIAL}")
     if marker.exists():  # left by a kill between the last byte and its removal, if the size is right
         try:
             size = json.loads(marker.read_text(encoding="utf-8")).get("size")
