@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,9 +119,8 @@ def test_what_a_killed_process_left_goes(tmp_path: Path, put: Put) -> None:
 
 
 def test_changed_content_is_refused(tmp_path: Path, put: Put) -> None:
-    (tmp_path / "was").write_bytes(b"a" * 100)
     address = put("a.tar", b"b" * 100)
-    shard = Shard(address, "a.tar", 100, "", digest_of(tmp_path / "was"))
+    shard = Shard(address, "a.tar", 100, "", digest_of(io.BytesIO(b"a" * 100)))
     with pytest.raises(DataError, match="not what it was"):
         ShardCache(tmp_path / "c", 1000).open(shard)
     for size, message in ((60, "longer"), (140, "100 of 140 bytes")):
@@ -209,6 +210,18 @@ def test_local_shards_are_read_where_they_lie(tmp_path: Path) -> None:
         cache.open(shard)
     (tmp_path / "a.tar").unlink()
     with pytest.raises(DataError, match="any more"):
+        cache.open(shard)
+
+
+def test_a_local_shard_that_changes_in_place(tmp_path: Path) -> None:
+    """By its time it is noticed, also where its size stays; being touched changes nothing."""
+    file, cache = tmp_path / "a.tar", ShardCache(tmp_path / "c", 0)
+    file.write_bytes(b"abc")
+    shard = replace(shards_at([str(file)])[0], digest=digest_of(io.BytesIO(b"abc")))
+    os.utime(file, ns=(1, 1))
+    assert content_of(cache, shard) == content_of(cache, shard) == b"abc"
+    file.write_bytes(b"abd")
+    with pytest.raises(DataError, match="not what it was"):
         cache.open(shard)
 
 

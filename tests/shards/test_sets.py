@@ -131,3 +131,18 @@ def test_a_shard_that_vanishes_from_the_store(put: Put, store: Store) -> None:
     MemoryFileSystem().rm("/bucket/s-0.tar")
     with pytest.raises(DataError, match=r"s-0\.tar: there is no such file"):
         found.images[0][0].read_bytes()
+
+
+@pytest.mark.parametrize("same_size", [True, False])
+def test_an_index_that_another_shard_left_is_not_believed(
+    same_size: bool, tmp_path: Path, store: Store
+) -> None:
+    """Else images would get the labels of those that lay there before."""
+    file = shards_in(tmp_path, 1, 4)[0]
+    before, files = file.read_bytes(), labelled(0, 4)
+    files["0000.cls"], files["0001.cls"] = b"odd ", b"even"
+    files = {name: content[::-1] if name.endswith("jpg") else content for name, content in files.items()}
+    now = tar_of(files)
+    file.write_bytes(now if same_size else now + bytes(10_240))
+    assert (len(now) == len(before)) and Path(f"{file}.index").is_file()
+    assert shard_set(tmp_path, store).images[1][:2] == [["odd"], ["even"]]

@@ -196,10 +196,27 @@ def _local(shard: Shard) -> BinaryIO:
         file = open(shard.address, "rb")  # noqa: SIM115 (whoever calls closes it)
     except OSError as error:
         raise DataError(f"{shard.address}: the shard cannot be read any more ({error.strerror}).") from error
-    if os.fstat(file.fileno()).st_size != shard.size:
+    status = os.fstat(file.fileno())
+    same = status.st_size == shard.size and (
+        str(status.st_mtime_ns) == shard.tag or _is_still(file, status.st_mtime_ns, shard)
+    )
+    if not same:
         file.close()
         raise DataError(f"{shard.address}: the shard is not what it was when it was indexed. Start anew.")
+    file.seek(0)
     return file
+
+
+_looked_at: dict[tuple[str, int, str], bool] = {}
+"""Local shards whose time has changed: address, time and digest, and whether they still have that digest."""
+
+
+def _is_still(file: BinaryIO, time_ns: int, shard: Shard) -> bool:
+    """Whether a file that was touched has its content yet; read once for each time that it has."""
+    mark = shard.address, time_ns, shard.digest
+    if mark not in _looked_at:
+        _looked_at[mark] = not shard.digest or digest_of(file) == shard.digest
+    return _looked_at[mark]
 
 
 def _whole(place: Path, size: int) -> BinaryIO | None:
@@ -258,16 +275,19 @@ def _fetch(shard: Shard, part: Path) -> str:
 
 
 def _refuse_changed(shard: Shard, part: Path) -> None:
-    if shard.digest and digest_of(part) != shard.digest:
-        raise DataError(
-            f"{shown(shard.address)}: its content is not what it was when it was indexed. Start anew."
-        )
+    if not shard.digest:
+        return
+    with part.open("rb") as file:
+        if digest_of(file) != shard.digest:
+            raise DataError(
+                f"{shown(shard.address)}: its content is not what it was when it was indexed. Start anew."
+            )
 
 
-def digest_of(file: Path) -> str:
-    """A hash of the file's content, 32 hexadecimal digits."""
+def digest_of(file: BinaryIO) -> str:
+    """A hash of the file's whole content, 32 hexadecimal digits."""
     found = blake2b(digest_size=16)
-    with file.open("rb") as content:
-        while data := content.read(1 << 20):
-            found.update(data)
+    file.seek(0)
+    while data := file.read(1 << 20):
+        found.update(data)
     return found.hexdigest()

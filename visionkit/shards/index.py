@@ -3,7 +3,7 @@
 The folder of a set of shards has `shards.json`, the shards in order; `parts/KEY.parquet`, what is in the
 shard with this key; and `rows.npy`, where each image lies. A shard whose size and tag stay the same is looked
 at once, whatever becomes of the others, and an indexing that was interrupted goes on. A part may also lie
-beside its shard, as ADDRESS.index: then the shard is not read for that.
+beside its shard, as ADDRESS.index: then a remote shard is not fetched for that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from visionkit.shards.tars import Sample, samples
 
 LIST, ROWS, PARTS = "shards.json", "rows.npy", "parts"
 BESIDE = ".index"
-VERSION = 1
+VERSION = 2
 ROW = np.dtype([("shard", "<i4"), ("offset", "<i8"), ("length", "<i4")])
 _MOST_BESIDE = 1 << 28
 """Bytes of an index beside a shard."""
@@ -115,8 +115,13 @@ def read_part(folder: Path, shard: Shard) -> Part:
         raise DataError(f"{file}: damaged ({error}). Remove {folder}, and start anew.") from error
 
 
-def encoded(found: Sequence[Sample], digest: str, shard: str) -> bytes:
-    """The content of an index file for these images of a shard, whose content has this digest.
+def encoded(found: Sequence[Sample], file: BinaryIO, shard: str) -> bytes:
+    """The content of an index file for these images of a shard.
+
+    Args:
+        found: the images.
+        file: the shard, whose size and digest the index tells.
+        shard: its name for people.
 
     Raises:
         DataError: some have labels, and others tags.
@@ -136,7 +141,12 @@ def encoded(found: Sequence[Sample], digest: str, shard: str) -> bytes:
             "length": pa.array([each.length for each in found], pa.int32()),
             "labels": pa.array([each.labels for each in found], pa.list_(pa.string())),
         },
-        metadata={"version": str(VERSION), "tags": str(int(kinds == {True})), "digest": digest},
+        metadata={
+            "version": str(VERSION),
+            "tags": str(int(kinds == {True})),
+            "size": str(file.seek(0, 2)),
+            "digest": digest_of(file),
+        },
     )
     out = BytesIO()
     parquet.write_table(table, out, compression="zstd")
@@ -150,9 +160,7 @@ def _part(folder: Path, shard: Shard, cache: ShardCache) -> Part:
     content = _beside(shard)
     if content is None:
         with cache.open(shard) as file:
-            found = list(samples(file, shown(shard.address)))
-            digest = "" if shard.is_local else digest_of(cache.place(shard))
-        content = encoded(found, digest, shown(shard.address))
+            content = encoded(list(samples(file, shown(shard.address))), file, shown(shard.address))
     with atomic_file(folder / PARTS / f"{shard.key}.parquet", sync_folder=False) as out:
         out.write(content)
     return read_part(folder, shard)
@@ -164,12 +172,19 @@ def _beside(shard: Shard) -> bytes | None:
         system, path = file_system(shard.address)
         with system.open(path + BESIDE, "rb") as file:
             content: bytes = file.read(_MOST_BESIDE)
-        _decoded(content, shard)
+        part = _decoded(content, shard)
+        if shard.is_local and part.digest != _digest_at(shard):  # of a remote one, once it is fetched
+            return None
         return content
     except UsageError:
         raise
     except Exception:  # not there, not to be read, not ours: the shard itself tells
         return None
+
+
+def _digest_at(shard: Shard) -> str:
+    with open(shard.address, "rb") as file:
+        return digest_of(file)
 
 
 def _decoded(content: bytes, shard: Shard) -> Part:
@@ -183,11 +198,11 @@ def _decoded(content: bytes, shard: Shard) -> Part:
         names = table["name"].to_pylist()
         offsets, lengths = table["offset"].to_numpy(), table["length"].to_numpy()
         labels, tags, digest = table["labels"].to_pylist(), about["tags"] == "1", about["digest"]
-        version = int(about["version"])
+        version, size = int(about["version"]), int(about.get("size", -1))
     except (pa.ArrowException, KeyError, TypeError) as error:
         raise ValueError(f"no index ({error})") from error
     fits = len(names) and lengths.min() >= 0 and offsets.min() >= 0
-    if version != VERSION or not fits or int((offsets + lengths).max()) > shard.size:
+    if version != VERSION or size != shard.size or not fits or int((offsets + lengths).max()) > size:
         raise ValueError("the index of another shard")
     if any(".." in name.split("/") or name.startswith("/") for name in names):
         raise ValueError("names that lead outside")

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from visionkit.atomic import atomic_file
 from visionkit.errors import DataError
-from visionkit.shards.cache import digest_of
 from visionkit.shards.index import BESIDE, encoded
 from visionkit.shards.tars import samples
 
@@ -70,9 +69,9 @@ def _write(path: Path, images: list[Packed]) -> Path:
             else:
                 _add(tar, f"{image.key}.json", json.dumps({"tags": image.label}).encode())
     with path.open("rb") as file:
-        found = list(samples(file, str(path)))
+        content = encoded(list(samples(file, str(path))), file, str(path))
     with atomic_file(path.with_name(path.name + BESIDE), sync_folder=False) as out:
-        out.write(encoded(found, digest_of(path), str(path)))
+        out.write(content)
     return path
 
 
