@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from http_host import http_host
 from shards.making import jpeg, labelled, shards_in, tar_of
 
 from visionkit.checks.facts import look
@@ -146,3 +147,44 @@ def test_an_index_that_another_shard_left_is_not_believed(
     file.write_bytes(now if same_size else now + bytes(10_240))
     assert (len(now) == len(before)) and Path(f"{file}.index").is_file()
     assert shard_set(tmp_path, store).images[1][:2] == [["odd"], ["even"]]
+
+
+def relabelled(first: int, count: int) -> dict[str, bytes]:
+    """As `labelled`, of the same sizes, with every label and every image another."""
+    files = labelled(first, count)
+    other = {b"odd": b"ODD", b"even": b"EVEN"}
+    return {name: other.get(content, content[:-2] + b"xx") for name, content in files.items()}
+
+
+@pytest.mark.parametrize("header", ["Last-Modified", "Content-MD5", "Digest"])
+def test_servers_without_etags_tell_of_changes_otherwise(header: str, store: Store) -> None:
+    with http_host() as host:
+        for content, mark in ((labelled(0, 2), "one"), (relabelled(0, 2), "two")):
+            host.serve("/a.tar", tar_of(content), etag="", headers={header: mark})
+            found = shard_set(fetched(ShardSource(f"shards:{host.url}/a.tar"), store))
+            assert found.images[0][1].read_bytes() == content["0001.jpg"]
+            assert found.images[1][1] == [content["0001.cls"].decode()]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_change_that_no_server_tells_of(beside: bool, tmp_path: Path, store: Store) -> None:
+    """It is noticed once the shard is fetched again, and to start anew helps."""
+    small = replace(store, shard_bytes=20_000)
+    with http_host() as host:
+        source = ShardSource(host.url + "/train-00000{0..1}.tar")
+        for file in shards_in(tmp_path, 2, 3):
+            host.serve(f"/{file.name}", file.read_bytes(), etag="")
+            if beside:
+                host.serve(f"/{file.name}.index", Path(f"{file}.index").read_bytes(), etag="")
+        folder = fetched(source, small)
+        images = shard_set(folder).images[0]
+        host.serve("/train-000000.tar", tar_of(relabelled(0, 3)), etag="")
+        images[3].read_bytes()  # there is room for one shard
+        with pytest.raises(DataError, match=r"000000\.tar: its content is not what it was.*Start anew"):
+            images[0].read_bytes()
+        opened_set.cache_clear()
+        with pytest.raises(DataError, match="a shard of it has changed"):
+            shard_set(folder)
+        found = shard_set(fetched(source, small))
+        assert found.images[1] == [["EVEN"], ["ODD"], ["EVEN"], ["odd"], ["even"], ["odd"]]
+        assert found.images[0][0].read_bytes() == relabelled(0, 1)["0000.jpg"]

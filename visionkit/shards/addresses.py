@@ -29,7 +29,10 @@ _systems: dict[int, Any] = {}
 would close its connections, which takes them out of the parent's event loop too, as both share the kernel's
 part of it: the parent would wait for its answers for ever.
 """
-_TAGS = ("ETag", "etag", "md5Hash", "md5", "content_md5", "LastModified", "mtime", "updated", "created")
+_TAGS = (
+    *("ETag", "etag", "md5Hash", "md5", "content_md5", "Content-MD5", "Digest"),
+    *("LastModified", "Last-Modified", "last_modified", "mtime", "updated", "created"),
+)
 """What file systems call the mark that changes with a file's content."""
 
 

@@ -33,6 +33,10 @@ _PART = re.compile(r"\.([0-9a-f]{32})\.(\d+)\.part")
 _WHOLE = re.compile(r"([0-9a-f]{32})\.tar")
 
 
+class ChangedShard(DataError):
+    """A shard is not what it was when it was indexed."""
+
+
 @dataclass(frozen=True)
 class ShardCache:
     """Fetched shards.
@@ -51,7 +55,8 @@ class ShardCache:
         A local one is read in place.
 
         Raises:
-            DataError: it is not what it was when it was indexed.
+            ChangedShard: it is not what it was when it was indexed.
+            DataError: it is not there.
             VisionkitError: it cannot be fetched, or there is no room for it.
         """
         if shard.is_local:
@@ -202,7 +207,10 @@ def _local(shard: Shard) -> BinaryIO:
     )
     if not same:
         file.close()
-        raise DataError(f"{shard.address}: the shard is not what it was when it was indexed. Start anew.")
+        raise ChangedShard(
+            f"{shard.address}: the shard is not what it was when it was indexed. Start anew: then it is "
+            "indexed again."
+        )
     file.seek(0)
     return file
 
@@ -279,8 +287,9 @@ def _refuse_changed(shard: Shard, part: Path) -> None:
         return
     with part.open("rb") as file:
         if digest_of(file) != shard.digest:
-            raise DataError(
-                f"{shown(shard.address)}: its content is not what it was when it was indexed. Start anew."
+            raise ChangedShard(
+                f"{shown(shard.address)}: its content is not what it was when it was indexed. Start anew: "
+                "then it is indexed again."
             )
 
 

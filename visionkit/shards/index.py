@@ -29,6 +29,8 @@ LIST, ROWS, PARTS = "shards.json", "rows.npy", "parts"
 BESIDE = ".index"
 VERSION = 2
 ROW = np.dtype([("shard", "<i4"), ("offset", "<i8"), ("length", "<i4")])
+_CHANGED = ".changed"
+"""Ending of an empty file that says of a shard: what lies beside it is the index of another content."""
 _MOST_BESIDE = 1 << 28
 """Bytes of an index beside a shard."""
 
@@ -115,6 +117,24 @@ def read_part(folder: Path, shard: Shard) -> Part:
         raise DataError(f"{file}: damaged ({error}). Remove {folder}, and start anew.") from error
 
 
+def forget(folder: Path, shard: Shard) -> None:
+    """Have the shard indexed anew, by its own content: it is not what the index says, nor one beside it.
+
+    Raises:
+        DataError: the index cannot be written.
+    """
+    part = folder / PARTS / f"{shard.key}.parquet"
+    try:
+        part.with_suffix(_CHANGED).touch()
+        part.unlink(missing_ok=True)
+        (folder / LIST).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{shown(shard.address)}: its content is not what it was when it was indexed. Remove the folder "
+            f"{folder}, and start anew."
+        ) from error
+
+
 def encoded(found: Sequence[Sample], file: BinaryIO, shard: str) -> bytes:
     """The content of an index file for these images of a shard.
 
@@ -157,7 +177,8 @@ def _part(folder: Path, shard: Shard, cache: ShardCache) -> Part:
     """What is in the shard: as it is known, as it stands beside it, or as the shard itself tells."""
     with suppress(DataError):
         return read_part(folder, shard)
-    content = _beside(shard)
+    changed = (folder / PARTS / f"{shard.key}{_CHANGED}").exists()
+    content = None if changed else _beside(shard)
     if content is None:
         with cache.open(shard) as file:
             content = encoded(list(samples(file, shown(shard.address))), file, shown(shard.address))

@@ -13,8 +13,8 @@ import numpy as np
 
 from visionkit.errors import DataError
 from visionkit.shards.addresses import Shard, shown
-from visionkit.shards.cache import ShardCache
-from visionkit.shards.index import ROWS, Part, read_list, read_part
+from visionkit.shards.cache import ChangedShard, ShardCache
+from visionkit.shards.index import ROWS, Part, forget, read_list, read_part
 
 
 class Status(NamedTuple):
@@ -64,13 +64,17 @@ class ShardSet:
         """The bytes of an image.
 
         Raises:
-            DataError: the shard has changed.
+            DataError: the shard has changed; the index is removed, so that starting anew makes it.
             VisionkitError: it cannot be fetched.
         """
         shard, offset, length = self.rows[row].tolist()
-        with self.cache.open(self.shards[shard]) as file:
-            file.seek(offset)
-            content = file.read(length)
+        try:
+            with self.cache.open(self.shards[shard]) as file:
+                file.seek(offset)
+                content = file.read(length)
+        except ChangedShard:
+            forget(self.folder, self.shards[shard])
+            raise
         if len(content) != length:
             raise DataError(f"{shown(self.shards[shard].address)}: the shard is cut off. Start anew.")
         return content

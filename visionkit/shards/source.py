@@ -10,7 +10,7 @@ from pathlib import Path
 from visionkit.errors import DataError
 from visionkit.shards.addresses import expand, shards_at, shown
 from visionkit.shards.cache import ShardCache
-from visionkit.shards.index import LIST, build_index, is_up_to_date
+from visionkit.shards.index import LIST, PARTS, build_index, is_up_to_date
 from visionkit.shards.reading import ShardSet, opened_set
 from visionkit.sources.base import Store
 from visionkit.sources.locks import alone_with
@@ -76,6 +76,11 @@ def shard_set(path: Path, store: Store | None = None) -> ShardSet:
     if (path / LIST).is_file():
         return opened_set(path.absolute(), path)
     found = sorted(str(file) for file in path.rglob("*.tar"))
+    if not found and (path / PARTS).is_dir():
+        raise DataError(
+            f"{path}: the index of these shards is not whole, as a shard of it has changed or indexing was "
+            "interrupted. Give --data the address of the shards, and it is made anew."
+        )
     if not found:
         raise DataError(
             f"{path}: no shards, which would be files that end in .tar. Name others, such as --data "
