@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from conftest import FAST
 from http_host import http_host
+from inference.stored import stored_bundle
 from shards.making import jpeg, labelled, shards_in, tar_of
 from typer.testing import Result
 
 from visionkit.errors import DataError
 from visionkit.inference.image_sources import Unusable, fetch_image, find_images
+from visionkit.sources import base
 
 Put = Callable[[str, bytes], str]
 Cli = Callable[..., Result]
@@ -53,6 +55,27 @@ def test_what_cannot_be_read_stays_in_its_place(tmp_path: Path, put: Put) -> Non
     found = list(find_images(names))
     assert all(isinstance(each, Unusable) for each in found) and len(found) == 3
     assert "not a whole" in found[0].reason and "cannot be read" in found[1].reason  # type: ignore[union-attr]
+
+
+def test_fetched_shards_are_kept_as_the_settings_say(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "DEFAULT_STORE", tmp_path / "default")
+    model = stored_bundle(tmp_path / "model", "single-label")
+    content = tar_of({f"{number}.jpg": jpeg(number) for number in range(3)})
+    Path("settings.ini").write_text("[paths]\ndata = own\n")
+    Path("small.ini").write_text("[paths]\ndata = small\n[cache]\nshards_gb = 0.000001\n")
+    with http_host() as host:
+        host.serve("/a.tar", content)
+        address = f"{host.url}/a.tar"
+        Path("one.csv").write_text(f"path\n{address}/1.jpg\n")
+        for call in ([address], ["one.csv", "--column", "path"]):
+            done = cli("predict", model, *call, "--device", "cpu")
+            assert done.exit_code == 0, done.output
+            assert len(list(Path("own/shards/fetched").glob("*.tar"))) == 1
+        small = cli("predict", model, address, "--device", "cpu", "--settings", "small.ini")
+        assert small.exit_code == 1 and "shards may take" in small.stderr, small.output
+    assert not (tmp_path / "default").exists() and not list(Path("small/shards/fetched").glob("*.tar"))
 
 
 @pytest.mark.slow

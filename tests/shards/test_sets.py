@@ -72,6 +72,35 @@ def test_an_interrupted_index_goes_on(
     assert fetches.count("s-0.tar") == 1
 
 
+def test_a_kill_while_the_index_is_written_leaves_the_one_before(
+    put: Put, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = three(put)
+    folder = fetched(source, store)
+    put("s-0.tar", tar_of(labelled(20, 5)))
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "write_atomically", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            fetched(source, store)
+    opened_set.cache_clear()
+    found = shard_set(folder)
+    assert len(found) == len(found.images[0]) == 12
+    assert found.images[0][11].read_bytes() == jpeg(11)
+    assert len(shard_set(fetched(source, store))) == 13
+    assert len(list(folder.glob("rows*.npy"))) == 1
+
+
+def test_whoever_has_an_index_open_goes_on_with_it(put: Put, store: Store) -> None:
+    source = three(put)
+    before = shard_set(fetched(source, store))
+    image = pickle.dumps(before.images[0][4])
+    put("s-0.tar", tar_of(labelled(20, 5)))
+    after = shard_set(fetched(source, store))
+    assert before.images[0][4].read_bytes() == jpeg(4) == after.images[0][5].read_bytes()
+    with pytest.raises(DataError, match="was indexed anew"):
+        pickle.loads(image)
+
+
 def test_an_index_beside_a_shard_is_believed_if_it_fits(
     tmp_path: Path, put: Put, store: Store, fetches: list[str]
 ) -> None:

@@ -1,9 +1,9 @@
 """What is in which shard, and where: looked up once, and kept.
 
 The folder of a set of shards has `shards.json`, the shards in order; `parts/KEY.parquet`, what is in the
-shard with this key; and `rows.npy`, where each image lies. A shard whose size and tag stay the same is looked
-at once, whatever becomes of the others, and an indexing that was interrupted goes on. A part may also lie
-beside its shard, as ADDRESS.index: then a remote shard is not fetched for that.
+shard with this key; and `rows-HASH.npy`, which `shards.json` names: where each image lies. A shard whose size
+and tag stay the same is looked at once, whatever becomes of the others, and an indexing that was interrupted
+goes on. A part may also lie beside its shard, as ADDRESS.index: then a remote shard is not fetched for that.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -25,7 +26,7 @@ from visionkit.shards.addresses import Shard, file_system, shown
 from visionkit.shards.cache import ShardCache, digest_of
 from visionkit.shards.tars import Sample, samples
 
-LIST, ROWS, PARTS = "shards.json", "rows.npy", "parts"
+LIST, PARTS = "shards.json", "parts"
 BESIDE = ".index"
 VERSION = 2
 ROW = np.dtype([("shard", "<i4"), ("offset", "<i8"), ("length", "<i4")])
@@ -70,10 +71,17 @@ def build_index(folder: Path, shards: Sequence[Shard], cache: ShardCache, progre
         raise DataError(
             f"{shown(shards[0].address)}: some shards have labels, and others tags. Take one kind."
         )
-    with atomic_file(folder / ROWS) as file:
-        np.save(file, np.concatenate(rows))
+    found = np.concatenate(rows)
+    named = f"rows-{blake2b(found.tobytes(), digest_size=8).hexdigest()}.npy"
+    with atomic_file(folder / named) as file:
+        np.save(file, found)
     about = {"version": VERSION, "tags": tags == {True}, "cache": str(cache.folder), "limit": cache.limit}
-    write_atomically(folder / LIST, json.dumps({**about, "shards": [asdict(each) for each in known]}) + "\n")
+    about |= {"rows": named, "shards": [asdict(each) for each in known]}
+    write_atomically(folder / LIST, json.dumps(about) + "\n")  # with which the rows count
+    for old in folder.glob("rows*.npy"):
+        if old.name != named:
+            with suppress(OSError):  # Windows keeps what is open
+                old.unlink()
 
 
 def read_list(folder: Path) -> dict[str, Any]:
@@ -85,9 +93,10 @@ def read_list(folder: Path) -> dict[str, Any]:
     """
     try:
         about = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        about["shards"] = [Shard(**each) for each in about["shards"]]
         if about["version"] != VERSION:
             raise ValueError(f"version {about['version']}")
+        about["shards"] = [Shard(**each) for each in about["shards"]]
+        about["rows"] = Path(about["rows"]).name
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / LIST}: damaged ({error}). Remove the folder, and start anew.") from error
     return dict(about)
@@ -101,7 +110,7 @@ def is_up_to_date(folder: Path, shards: Sequence[Shard], cache: ShardCache) -> b
         return False
     same = [replace(each, digest="") for each in about["shards"]] == list(shards)
     kept = about.get("cache"), about.get("limit")
-    return same and kept == (str(cache.folder), cache.limit) and (folder / ROWS).is_file()
+    return same and kept == (str(cache.folder), cache.limit) and (folder / about["rows"]).is_file()
 
 
 def read_part(folder: Path, shard: Shard) -> Part:

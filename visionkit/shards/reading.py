@@ -14,7 +14,7 @@ import numpy as np
 from visionkit.errors import DataError
 from visionkit.shards.addresses import Shard, shown
 from visionkit.shards.cache import ChangedShard, ShardCache
-from visionkit.shards.index import ROWS, Part, forget, read_list, read_part
+from visionkit.shards.index import Part, forget, read_list, read_part
 
 
 class Status(NamedTuple):
@@ -44,17 +44,17 @@ class ShardSet:
 
     def __init__(self, folder: Path, base: Path) -> None:
         self.folder, self.base = folder, base
-        about = read_list(folder)
+        about, self.rows = _opened(folder)
+        self.name: str = about["rows"]
         self.shards: list[Shard] = about["shards"]
         self.tags: bool = about["tags"]
         self.cache = ShardCache(Path(about["cache"]), int(about["limit"]))
-        self.rows = np.load(folder / ROWS, mmap_mode="r")
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return opened_set, (self.folder, self.base)
+        return _opened_again, (self.folder, self.base, self.name)
 
     def part(self, shard: int) -> Part:
         """Names and labels of the images in the shard with this number."""
@@ -106,6 +106,31 @@ class ShardSet:
 def opened_set(folder: Path, base: Path) -> ShardSet:
     """The set of shards whose index is in `folder`; the same object for all who ask in this process."""
     return ShardSet(folder, base)
+
+
+def _opened(folder: Path) -> tuple[dict[str, Any], np.ndarray]:
+    """What the index says, and where its images lie."""
+    while True:
+        about = read_list(folder)
+        try:
+            return about, np.load(folder / about["rows"], mmap_mode="r")
+        except FileNotFoundError as error:
+            if read_list(folder)["rows"] == about["rows"]:  # else it was made anew meanwhile
+                raise DataError(
+                    f"{folder}: {about['rows']} is missing. Remove the folder, and start anew."
+                ) from error
+        except ValueError as error:
+            raise DataError(
+                f"{folder / about['rows']}: damaged ({error}). Remove the folder, and start anew."
+            ) from error
+
+
+def _opened_again(folder: Path, base: Path, name: str) -> ShardSet:
+    """As `opened_set`, by another process, which must not take other images for those that it was given."""
+    found = opened_set(folder, base)
+    if found.name != name:
+        raise DataError(f"{folder}: it was indexed anew while it was read. Start anew.")
+    return found
 
 
 class ShardImage(type(Path())):  # type: ignore[misc]
