@@ -22,6 +22,7 @@ from visionkit.errors import DataError, UsageError
 from visionkit.shards.cache import ShardCache
 from visionkit.sources import locate
 from visionkit.sources.base import Store
+from visionkit.training.record import contents_fingerprint
 
 Put = Callable[[str, bytes], str]
 Cli = Callable[..., Result]
@@ -62,6 +63,28 @@ def test_shards_that_are_called_so_validate(put: Put, store: Store) -> None:
     for pattern, fits in (("none-*", "none"), ("*", "all")):
         with pytest.raises(UsageError, match=f"fits {fits} of the shards"):
             dataset_of(data, store, valid_shards=pattern)
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_the_fingerprint_of_the_contents_is_of_the_bytes(
+    local: bool, tmp_path: Path, put: Put, store: Store
+) -> None:
+    (tmp_path / "d").mkdir()
+
+    def told(files: dict[str, bytes]) -> str:
+        for number in range(2):
+            content = tar_of({f"{number}{name}": content for name, content in files.items()})
+            (tmp_path / "d" / f"s-{number}.tar").write_bytes(content)
+            put(f"s-{number}.tar", content)
+        data = str(tmp_path / "d") if local else "memory://bucket/s-{0..1}.tar"
+        return contents_fingerprint(dataset_of(data, store), store.memory)
+
+    files = labelled(0, 3)
+    first = told(files)
+    other = {
+        name: content[:-2] + b"xx" if name.endswith("jpg") else content for name, content in files.items()
+    }
+    assert told(files) == first != told(other)
 
 
 def test_one_shard_is_divided_by_images(put: Put, store: Store) -> None:

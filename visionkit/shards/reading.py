@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -181,3 +182,13 @@ class ShardImage(type(Path())):  # type: ignore[misc]
             raise io.UnsupportedOperation(f"an image in a shard is opened with 'rb', not {mode!r}")
         file: BinaryIO = io.BytesIO(self.content())
         return file
+
+
+def digests_of(images: Sequence[Path]) -> dict[str, str]:
+    """The digests of the shards that these images are in, by the shards' names."""
+    inside = [image for image in images if isinstance(image, ShardImage)]
+    if not inside:
+        return {}
+    found = inside[0].found
+    numbers = np.unique(found.rows["shard"][[image.row for image in inside]]).tolist()
+    return {found.shards[number].name: found.shards[number].digest for number in numbers}

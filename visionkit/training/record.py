@@ -107,8 +107,8 @@ def contents_fingerprint(dataset: Dataset, memory: Path | None, progress: Progre
         memory: the file that remembers images, so that those seen before are not read again.
         progress: hears of images that have to be read.
     """
-    if dataset.recipe.streamed:  # whose sizes and digests are those of shards that were read once
-        return dataset.fingerprint()
+    if dataset.recipe.streamed:
+        return _contents_of_shards(dataset)
     looks = scan_images(dataset.images, memory, progress or Silence())
     found = {relative_name(facts.path, dataset.path): facts.digest for facts in looks}
     if dataset.recipe.task == "segmentation":
@@ -116,5 +116,15 @@ def contents_fingerprint(dataset: Dataset, memory: Path | None, progress: Progre
             found[f"mask {relative_name(mask, dataset.path)}"] = blake2b(mask.read_bytes()).hexdigest()
     digest = sha256()
     for name, content in sorted(found.items()):
+        digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _contents_of_shards(dataset: Dataset) -> str:
+    """Over names, sizes and targets, and the digests that shards had when they were indexed."""
+    from visionkit.shards.reading import digests_of
+
+    digest = sha256(dataset.fingerprint().encode())
+    for name, content in sorted(digests_of(dataset.images).items()):
         digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
