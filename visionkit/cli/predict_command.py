@@ -16,7 +16,7 @@ from visionkit.cli.named_model import named_model
 from visionkit.cli.sharded_predict import share_of, write_shard
 from visionkit.errors import UsageError
 from visionkit.inference.quick_start import without_compiler
-from visionkit.progress import Progress, quantity
+from visionkit.progress import Progress, Silence, quantity
 
 if TYPE_CHECKING:
     from visionkit.inference.inputs import Input
@@ -164,10 +164,10 @@ def predict(
     options = Options(top, probabilities, overlay, decision, threshold, bs, device, precision)
     work = Work(model, options)
     if part is not None and out is not None:
-        if write_shard(work, _inputs(images, column), out, part, rank) and rank is None:
+        if write_shard(work, _inputs(images, column, settings), out, part, rank) and rank is None:
             raise typer.Exit(1)
         return
-    inputs = list(_inputs(images, column))
+    inputs = list(_inputs(images, column, settings))
     if out is None:
         failed = _print(work, inputs, json_output)
         listed = None
@@ -179,14 +179,17 @@ def predict(
         raise typer.Exit(1)
 
 
-def _inputs(images: list[str], column: str | None) -> Iterator[Input]:
+def _inputs(images: list[str], column: str | None, settings: Path | None) -> Iterator[Input]:
     from visionkit.inference.inputs import named_inputs, names_with_list, table_inputs
+    from visionkit.settings_file import SettingsFile
+    from visionkit.shards.named_images import Tars
 
+    tars = Tars(lambda: SettingsFile.read(settings).store(Silence()))
     if column is None:
-        return named_inputs(names_with_list(images, sys.stdin.buffer))
+        return named_inputs(names_with_list(images, sys.stdin.buffer), tars)
     if "-" in images:
         raise UsageError("--column reads CSV files: name them; - is a list of images.")
-    return table_inputs(images, column)
+    return table_inputs(images, column, tars)
 
 
 def _print(work: Work, inputs: list[Input], as_json: bool) -> int:

@@ -16,7 +16,7 @@ from visionkit.data.images import image_files
 from visionkit.data.problems import gathering
 from visionkit.errors import DataError, VisionkitError
 from visionkit.progress import Advance, Silence, Unit, quantity
-from visionkit.shards.named_images import addresses_of, fetch_stored, is_of_store, means_more
+from visionkit.shards.named_images import StoredImage, Tar, Tars, default_tars, is_of_store, means_more
 
 MOST_BYTES = 100_000_000
 """How large an image from the web may be."""
@@ -37,20 +37,25 @@ class Unusable:
     reason: str
 
 
-def find_images(names: Iterable[str]) -> Iterator[str | Unusable]:
+def find_images(names: Iterable[str], tars: Tars | None = None) -> Iterator[str | Unusable]:
     """The paths and addresses of all images that `names` mean, in their order.
 
     A name is a file, whatever its ending, a folder, whose images count at any depth, a pattern with `*`, `?`
     or `[…]`, where `**` stands for any folders, or an address of the web or of an object store, where there
     are patterns too. Of a tar file, here or at an address, all images are meant; they are called
     SHARD.tar/NAME. A name that means nothing is in its place as `Unusable`.
+
+    Args:
+        names: what is named.
+        tars: opens tar files; by default one that keeps them where visionkit does without settings.
     """
+    tars = tars or default_tars()
     for name in names:
         written = os.path.expanduser(name) if not os.path.lexists(name) else name
         if not os.path.isdir(written) and means_more(name):
-            yield from _stored(name)
+            yield from _stored(name, tars)
         elif is_address(name):
-            yield name
+            yield at_address(name, tars)
         elif os.path.isdir(written):
             yield from _images_below(Path(written))
         elif os.path.lexists(written):
@@ -73,6 +78,11 @@ def is_address(name: str) -> bool:
     return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name) is not None
 
 
+def at_address(address: str, tars: Tars) -> str:
+    """An address that knows what reads it, where web servers alone do not."""
+    return StoredImage(address, tars) if is_of_store(address) else address
+
+
 def shown_name(name: str) -> str:
     """`name` as people may see it: an address without the password that it may hold."""
     if not is_address(name):
@@ -90,8 +100,9 @@ def fetch_image(url: str, folder: Path) -> Path:
     """
     from visionkit.sources.downloads.downloading import download, is_web_address
 
-    if is_of_store(url):
-        return fetch_stored(url, folder, MOST_BYTES)
+    stored = url if isinstance(url, StoredImage) else at_address(url, default_tars())
+    if isinstance(stored, StoredImage):
+        return stored.fetch(folder, MOST_BYTES)
     if not is_web_address(url):
         raise DataError("only addresses of the web (https://) and of object stores (s3://) are fetched")
     try:
@@ -132,9 +143,13 @@ def _images_below(folder: Path) -> Iterator[str | Unusable]:
     yield from (Unusable(str(folder), each.message.removeprefix(f"{folder}: ")) for each in problems)
 
 
-def _stored(name: str) -> Iterator[str | Unusable]:
+def _stored(name: str, tars: Tars) -> Iterator[str | Unusable]:
     try:
-        yield from addresses_of(name)
+        for each in tars.named(name):
+            if isinstance(each, Tar):
+                yield from each.images()
+            else:
+                yield each
     except VisionkitError as error:
         yield Unusable(name, str(error).removeprefix(f"{shown_name(name)}: ").rstrip("."))
 

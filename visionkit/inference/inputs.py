@@ -13,11 +13,13 @@ from visionkit.data.tables import open_table
 from visionkit.errors import UsageError
 from visionkit.inference.image_sources import (
     Unusable,
+    at_address,
     find_images,
     is_address,
     read_names,
     shown_name,
 )
+from visionkit.shards.named_images import Tars, default_tars
 
 LONGEST_NAME = 200
 """Bytes of a file's name that are kept; file systems take 255, and an ending and a number are added."""
@@ -58,15 +60,15 @@ class Input(NamedTuple):
         return PurePath(*(_short(part) for part in kept))
 
 
-def named_inputs(names: Iterable[str]) -> Iterator[Input]:
+def named_inputs(names: Iterable[str], tars: Tars | None = None) -> Iterator[Input]:
     """All images that `names` mean: files, folders, patterns and addresses, as `find_images` has them."""
     for name in names:
         below = _folder_of(name)
-        for image in find_images([name]):
+        for image in find_images([name], tars):
             yield Input(image, below)
 
 
-def table_inputs(tables: Iterable[str], column: str) -> Iterator[Input]:
+def table_inputs(tables: Iterable[str], column: str, tars: Tars | None = None) -> Iterator[Input]:
     """The images in a column of CSV files, a row each: addresses, and paths from the folder of the file.
 
     A row without a value is in its place as `Unusable`.
@@ -87,7 +89,7 @@ def table_inputs(tables: Iterable[str], column: str) -> Iterator[Input]:
             if not value:
                 yield Input(Unusable(f"{file}, row {number}", f"nothing in the column {column}"))
             elif is_address(value):
-                yield Input(value)
+                yield Input(at_address(value, tars or default_tars()))
             elif os.path.isabs(value):
                 yield Input(value, os.path.dirname(value))
             else:

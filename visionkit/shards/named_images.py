@@ -1,12 +1,17 @@
-"""Single images that are named by addresses: files in object stores, and those in shards."""
+"""Single images that are named by addresses: files in object stores, and those in tar files."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
+from urllib.parse import unquote
 
 from visionkit.data.images import IMAGE_ENDINGS
 from visionkit.errors import DataError, VisionkitError
@@ -20,91 +25,217 @@ from visionkit.shards.addresses import (
     shards_at,
     shown,
 )
+from visionkit.shards.cache import ShardCache
 from visionkit.shards.source import shard_cache
 from visionkit.shards.tars import members
 from visionkit.sources.base import Store
 
-_IN_SHARD = re.compile(r"(?P<shard>.+?\.tar)/(?P<name>.+)", re.IGNORECASE | re.DOTALL)
+_TAR_ABOVE = re.compile(r"\.tar(?=/.)", re.IGNORECASE | re.DOTALL)
 _LOCAL = "file://"
+_WEB = ("http://", "https://")
+_LISTED = 4
+"""Tar files of which memory holds what is in them."""
+
+
+class Tars:
+    """Reads images out of tar files, and keeps what it has fetched of them where a store says.
+
+    The one that was read last stays open: images that come in its order need it once, even where it has to
+    leave the cache meanwhile.
+
+    Args:
+        store: called when the first one is needed.
+    """
+
+    def __init__(self, store: Callable[[], Store] = Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._open: tuple[Shard, BinaryIO] | None = None
+        self._places: dict[Shard, dict[str, tuple[int, int]]] = {}
+
+    @cached_property
+    def cache(self) -> ShardCache:
+        """Where fetched tar files are kept."""
+        return shard_cache(self._store())
+
+    def named(self, name: str) -> Iterator[StoredImage | Tar]:
+        """What a name for which `means_more` means; no tar file is looked at for that.
+
+        Raises:
+            VisionkitError: it means nothing, or the store cannot be asked.
+        """
+        for address in expand(name):
+            if is_tar(address):
+                yield Tar(address if is_remote(address) else Path(address).absolute().as_uri(), self)
+            elif Path(address).suffix.lower() in IMAGE_ENDINGS:
+                yield StoredImage(address, self)
+
+    def images(self, tar: Shard, public: str) -> list[StoredImage]:
+        """The images in a tar file, in its order, which are called PUBLIC/NAME.
+
+        Raises:
+            VisionkitError: it cannot be fetched, or is no whole tar file.
+        """
+        with self._lock:
+            return [StoredImage(f"{public}/{name}", self, tar, len(public) + 1) for name in self._listed(tar)]
+
+    def read(self, tar: Shard, name: str, most: int) -> bytes:
+        """At most so many bytes of an image, and one more where it has more.
+
+        Raises:
+            VisionkitError: the tar file cannot be fetched or read, or has no such image.
+        """
+        with self._lock:
+            places = self._listed(tar)
+            if name not in places:
+                raise DataError("there is no such image in the shard")
+            offset, length = places[name]
+            file = self._file(tar)
+            file.seek(offset)
+            return file.read(min(length, most + 1))
+
+    def _listed(self, tar: Shard) -> dict[str, tuple[int, int]]:
+        """Where each image lies."""
+        if tar not in self._places:
+            found = {
+                member.name: (member.offset, member.length)
+                for member in members(self._file(tar), shown(tar.address))
+                if Path(member.name).suffix.lower() in IMAGE_ENDINGS
+            }
+            if len(self._places) >= _LISTED:
+                del self._places[next(iter(self._places))]
+            self._places[tar] = found
+        return self._places[tar]
+
+    def _file(self, tar: Shard) -> BinaryIO:
+        if self._open is None or self._open[0] != tar:
+            self._close()
+            self._open = tar, self.cache.open(tar)
+        return self._open[1]
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def __del__(self) -> None:
+        self._close()
+
+
+class StoredImage(str):
+    """The address of an image in an object store or in a tar file, with what reads it.
+
+    Args:
+        address: as it is shown to people.
+        tars: opens the tar file.
+        tar: the one that it is in; by default its address says so.
+        start: where its name in the tar file begins in the address.
+    """
+
+    __slots__ = ("start", "tar", "tars")
+    tars: Tars
+    tar: Shard | None
+    start: int
+
+    def __new__(cls, address: str, tars: Tars, tar: Shard | None = None, start: int = 0) -> StoredImage:
+        made = super().__new__(cls, address)
+        made.tars, made.tar, made.start = tars, tar, start
+        return made
+
+    def fetch(self, folder: Path, most: int) -> Path:
+        """Write the image to a new file in `folder`.
+
+        Raises:
+            DataError: it cannot be fetched, or has more bytes than `most`; the message is the reason only.
+        """
+        file = folder / token_hex(8)
+        try:
+            data = self._read(most)
+        except VisionkitError as error:
+            raise DataError(str(error).removeprefix(f"{shown(self)}: ").rstrip(".")) from error
+        if len(data) > most:
+            raise DataError(f"larger than {most // 10**6} MB")
+        file.write_bytes(data)
+        return file
+
+    def _read(self, most: int) -> bytes:
+        if self.tar is not None:
+            return self.tars.read(self.tar, self[self.start :], most)
+        if (parts := _parts(self)) is not None:
+            return self.tars.read(_shard(parts[0]), parts[1], most)
+        with reaching(self):
+            system, path = file_system(self)
+            with system.open(path, "rb") as content:
+                data: bytes = content.read(most + 1)
+        return data
+
+
+@dataclass(frozen=True)
+class Tar:
+    """All images of a tar file.
+
+    Args:
+        address: of the tar file; file:// for one on the disk.
+        tars: opens it.
+    """
+
+    address: str
+    tars: Tars
+
+    def images(self) -> list[StoredImage]:
+        """What is in it, in its order.
+
+        Raises:
+            VisionkitError: it cannot be fetched, or is no whole tar file.
+        """
+        return self.tars.images(_shard(self.address), self.public)
+
+    @property
+    def public(self) -> str:
+        """What it is called in names of images."""
+        return shown(self.address)
+
+
+@lru_cache(maxsize=1)
+def default_tars() -> Tars:
+    """Those of who names no store."""
+    return Tars()
 
 
 def means_more(name: str) -> bool:
     """Whether `name` means shards, or a pattern in a store, rather than one address or path."""
     kind = name.partition("://")[0].lower()
-    return name.lower().endswith(".tar") or (kind in STORES and re.search(r"[*?\[{]", name) is not None)
+    return is_tar(name) or (kind in STORES and re.search(r"[*?\[{]", name) is not None)
 
 
-def addresses_of(name: str) -> Iterator[str]:
-    """The addresses of all images that `name` means: those in shards are SHARD.tar/NAME.
-
-    Raises:
-        VisionkitError: it means nothing, or a shard cannot be read.
-    """
-    for address in expand(name):
-        if not address.lower().endswith(".tar"):
-            if Path(address).suffix.lower() in IMAGE_ENDINGS:
-                yield address
-            continue
-        whole = address if is_remote(address) else Path(address).absolute().as_uri()
-        for member in _places(_shard(whole)):
-            yield f"{whole}/{member}"
+def is_tar(address: str) -> bool:
+    """Whether a path or an address is called as tar files are."""
+    return address.lower().endswith(".tar")
 
 
 def is_of_store(address: str) -> bool:
-    """Whether `address` is of an image in a store, or in a shard anywhere."""
-    return address.partition("://")[0].lower() in STORES or _IN_SHARD.fullmatch(address) is not None
+    """Whether `address` is of an image in a store, or in a tar file anywhere."""
+    return address.partition("://")[0].lower() in STORES or _parts(address) is not None
 
 
-def fetch_stored(address: str, folder: Path, most: int) -> Path:
-    """Write the image at this address to a new file in `folder`.
+def _parts(address: str) -> tuple[str, str] | None:
+    """The address of the tar file that an image is in, and its name there; None where it is in none.
 
-    Raises:
-        DataError: it cannot be fetched, or has more bytes than `most`; the message is the reason only.
+    Folders may be called like tar files: on the disk, the first that is a file counts.
     """
-    file = folder / token_hex(8)
-    found = _IN_SHARD.fullmatch(address)
-    try:
-        if found is None:
-            with reaching(address):
-                system, path = file_system(address)
-                with system.open(path, "rb") as content:
-                    data = content.read(most + 1)
-        else:
-            data = _in_shard(_shard(found["shard"]), found["name"], most)
-    except VisionkitError as error:
-        raise DataError(str(error).removeprefix(f"{shown(address)}: ").rstrip(".")) from error
-    if len(data) > most:
-        raise DataError(f"larger than {most // 10**6} MB")
-    file.write_bytes(data)
-    return file
+    places = [found.end() for found in _TAR_ABOVE.finditer(address)]
+    if address.startswith(_LOCAL):
+        files = [place for place in places if os.path.isfile(_path(address[:place]))]
+        places = files or places
+    return (address[: places[0]], address[places[0] + 1 :]) if places else None
 
 
-def _in_shard(shard: Shard, name: str, most: int) -> bytes:
-    places = _places(shard)
-    if name not in places:
-        raise DataError("there is no such image in the shard")
-    offset, length = places[name]
-    with shard_cache(Store()).open(shard) as file:
-        file.seek(offset)
-        return file.read(min(length, most + 1))
+def _path(address: str) -> str:
+    """The path that file:// stands before; another address as it is."""
+    path = address.removeprefix(_LOCAL)
+    return path if path == address else unquote(path)
 
 
 @lru_cache(maxsize=4096)
 def _shard(address: str) -> Shard:
-    path = address.removeprefix(_LOCAL)
-    if path != address:
-        from urllib.parse import unquote
-
-        path = unquote(path)
-    return shards_at([path])[0]
-
-
-@lru_cache(maxsize=4)
-def _places(shard: Shard) -> dict[str, tuple[int, int]]:
-    """Where each image of the shard lies in it."""
-    with shard_cache(Store()).open(shard) as file:
-        return {
-            member.name: (member.offset, member.length)
-            for member in members(file, shown(shard.address))
-            if Path(member.name).suffix.lower() in IMAGE_ENDINGS
-        }
+    return shards_at([_path(address)])[0]
