@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from conftest import Cli
@@ -85,6 +86,41 @@ def test_ctrl_c_stops_all_and_three_go_on(pets: Path, tmp_path: Path) -> None:
     run = Run.read(tmp_path / "run")
     assert run.status == "done" and len(run.history) == 40
     assert len(run.batches) == 40 * (run.info["data"]["train"] // 6)
+
+
+def pets_that(meddle: str, folder: Path) -> str:
+    """A file with the recipe for pets, in whose processes `meddle` is run first."""
+    (folder / "mine.py").write_text(f"{dedent(meddle)}\nfrom visionkit.recipes.pets import recipe\n")
+    return "mine.py"
+
+
+SLOW_VALIDATION = """
+    import time
+    from fastai.learner import Learner
+    usual = Learner.one_batch
+
+    def one_batch(self, *given):
+        if not self.training:
+            print(f"validation batch {given[0] + 1} of {self.n_iter}", flush=True)
+            time.sleep(1)
+        usual(self, *given)
+
+    Learner.one_batch = one_batch
+"""
+
+
+@pytest.mark.slow
+def test_a_validation_is_not_waited_for(pets: Path, tmp_path: Path) -> None:
+    """It may take longer than whoever stops a training waits."""
+    mine = pets_that(SLOW_VALIDATION, tmp_path)
+    words = [*CLI, mine, "--data", str(pets), *SMALL, "--bs", "4", "--epochs", "2", "--out", "run"]
+    program, _ = begun([*words, "--valid-pct", "0.6", *TWO], tmp_path, "validation batch 1 of 4")
+    os.kill(program.pid, signal.SIGTERM)
+    said, _ = program.communicate(timeout=LIMIT)
+    assert program.returncode == 128 + signal.SIGTERM, said
+    assert "validation batch 4" not in said and "Traceback" not in said
+    assert said.count("saved      at stage 1, epoch 1, before its validation") == 1, said
+    assert Run.read(tmp_path / "run").status == "interrupted"
 
 
 @pytest.mark.slow

@@ -13,6 +13,9 @@ import torch
 from visionkit.devices import usable_cores
 from visionkit.errors import UsageError, VisionkitError
 
+_SECONDS_TO_SAVE = 600
+"""That processes may take to end their batch and save, once asked to stop; torchrun's own limit is 30."""
+
 
 def check_processes(count: int, device: str) -> None:
     """Refuse more processes than there are GPUs for.
@@ -47,6 +50,7 @@ def launch(count: int, words: Sequence[str]) -> int:
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # it tells of failures in pages
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // count))
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_SECONDS_TO_SAVE))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

@@ -55,7 +55,9 @@ class AgreedInterruption(Interruption):
 
 
 class AgreedHeeding(Heeding):
-    """Has the processes agree on stopping, after each training batch; not all have equal validation batches.
+    """Has the processes agree on stopping, after each batch that all of them have.
+
+    That is every one but the last of a validation, which may have too few images for all.
 
     What each has done by then it tells `Saving`, for where another process is gone.
     """
@@ -70,6 +72,7 @@ class AgreedHeeding(Heeding):
     def after_batch(self) -> None:
         if self.training:
             self.learn.saving.reached = self.epoch, self.iter + 1
+        if self.training or self.iter + 1 < self.n_iter:
             super().after_batch()
 
     def after_epoch(self) -> None:
