@@ -79,7 +79,7 @@ def test_a_kill_while_the_index_is_written_leaves_the_one_before(
     folder = fetched(source, store)
     put("s-0.tar", tar_of(labelled(20, 5)))
     with monkeypatch.context() as patch:
-        patch.setattr(index, "write_atomically", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr(index.json, "dumps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             fetched(source, store)
     opened_set.cache_clear()

@@ -87,11 +87,16 @@ def is_remote(address: str) -> bool:
 
 def shown(address: str) -> str:
     """`address` as people may see it, without the password or the signature that it may hold."""
-    if not is_remote(address):
+    if "://" not in address:
         return address
-    from visionkit.sources.downloads.answers import public_url  # requests, which paths do not need
+    prefix = address[: len(PREFIX)] if address.lower().startswith(PREFIX) else ""
+    address = address[len(prefix) :]
+    kind = address.partition("://")[0].lower()
+    if kind in STORES and "=" not in address.partition("?")[2]:  # where a question mark is of a pattern
+        return prefix + re.sub(r"//[^/]*@", "//", address)
+    from visionkit.sources.downloads.answers import hidden_url  # requests, which paths do not need
 
-    return public_url(address)
+    return prefix + hidden_url(address)
 
 
 def expand(text: str) -> list[str]:
@@ -143,12 +148,12 @@ def file_system(address: str) -> tuple[Any, str]:
         packages = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp"}
         packages |= {"https": "aiohttp", "az": "adlfs", "abfs": "adlfs"}
         package = packages.get(kind.lower())
-        hint = f"Install it: pip install {package}" if package else f"({error})"
+        hint = f"Install it: pip install {package}" if package else f"({reason(error)})"
         raise VisionkitError(
             f"{shown(address)}: {kind}:// needs a package that is not here. {hint}"
         ) from error
     except ValueError as error:
-        raise UsageError(f"{shown(address)}: {error}") from error
+        raise UsageError(f"{shown(address)}: {reason(error)}") from error
     if id(system) not in _systems:
         _systems[id(system)] = system, getattr(system, "_loop", None)
     return system, path
@@ -181,7 +186,8 @@ def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
     if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    told = re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+", lambda found: shown(found[0]), str(error))
+    return " ".join(told.split())[:300] or type(error).__name__
 
 
 def _braces(text: str) -> list[str]:
@@ -245,7 +251,7 @@ def _matches(pattern: str) -> list[str]:
 def _names(addresses: Sequence[str]) -> list[str]:
     """Names below the folder that all have in common; safe as parts of a path, and each once."""
     paths = [
-        _PROTOCOL.sub("/", re.split(r"[?#]", address)[0] if is_remote(address) else address)
+        _PROTOCOL.sub("/", re.split(r"[?#]", shown(address))[0] if is_remote(address) else address)
         for address in addresses
     ]
     paths = [

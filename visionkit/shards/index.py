@@ -9,6 +9,7 @@ goes on. A part may also lie beside its shard, as ADDRESS.index: then a remote s
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from visionkit.atomic import atomic_file, write_atomically
+from visionkit.atomic import atomic_file
 from visionkit.errors import DataError, UsageError, VisionkitError
 from visionkit.progress import Progress
 from visionkit.shards.addresses import Shard, file_system, shown
@@ -77,7 +78,10 @@ def build_index(folder: Path, shards: Sequence[Shard], cache: ShardCache, progre
         np.save(file, found)
     about = {"version": VERSION, "tags": tags == {True}, "cache": str(cache.folder), "limit": cache.limit}
     about |= {"rows": named, "shards": [asdict(each) for each in known]}
-    write_atomically(folder / LIST, json.dumps(about) + "\n")  # with which the rows count
+    with atomic_file(folder / LIST) as file:  # with which the rows count
+        if any(shown(each.address) != each.address for each in known):
+            os.chmod(file.name, 0o600)  # passwords and signatures stay in addresses, to fetch with
+        file.write(f"{json.dumps(about)}\n".encode())
     for old in folder.glob("rows*.npy"):
         if old.name != named:
             with suppress(OSError):  # Windows keeps what is open

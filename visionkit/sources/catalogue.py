@@ -6,8 +6,9 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from visionkit.atomic import write_atomically
 from visionkit.errors import UsageError, VisionkitError, nearest
 from visionkit.progress import Progress
+from visionkit.shards.addresses import shown
 from visionkit.sources.base import Source, Store
 from visionkit.sources.locks import alone_with
 
@@ -26,7 +28,7 @@ class Entry:
     """One data set on the disk.
 
     Args:
-        name: the source's name, such as "fastai:PETS".
+        name: the source's name, such as "fastai:PETS", without passwords and signatures.
         folder: where it is.
         url: where it came from.
         licence: its terms; empty where visionkit does not know them.
@@ -65,7 +67,7 @@ def fetched(source: Source, store: Store, licence: str = "") -> Path:
             path = source.fetch(store)
     if not there or not _record_file(store.root, source.name).is_file():
         with suppress(OSError):  # a store that cannot be written to serves all the same
-            _write(store.root, entry(source, path, store.root, licence))
+            _write(_record_file(store.root, source.name), entry(source, path, store.root, licence))
     return path
 
 
@@ -74,17 +76,13 @@ def entry(source: Source, folder: Path, root: Path, licence: str = "") -> Entry:
     files, size = _measure(folder)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     kept = tuple(map(str, source.leftovers(root)))
-    return Entry(source.name, str(folder), source.url, licence or source.licence, files, size, now, kept)
+    terms = licence or source.licence
+    return Entry(shown(source.name), str(folder), source.url, terms, files, size, now, kept)
 
 
 def entries(root: Path) -> list[Entry]:
     """The data sets that were fetched and are still there, by name; drawn samples among them."""
-    found = []
-    for file in sorted((root / RECORDS).glob("*.json")):
-        with suppress(OSError, ValueError, TypeError):
-            record = Entry(**json.loads(file.read_text(encoding="utf-8")))
-            if Path(record.folder).is_dir():
-                found.append(record)
+    found = [record for _, record in _records(root) if Path(record.folder).is_dir()]
     for folder in sorted((root / "samples").glob("[!.]*/")):
         files, size = _measure(folder)
         drawn = datetime.fromtimestamp(folder.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
@@ -100,6 +98,7 @@ def find_entry(root: Path, name: str) -> Entry:
     Raises:
         UsageError: there is none.
     """
+    name = shown(name)
     known = {record.name: record for record in entries(root)}
     if name not in known:
         hint = nearest(name, list(known)) if known else ""
@@ -120,7 +119,9 @@ def remove(root: Path, record: Entry) -> None:
     try:
         with _locked(folder, Store(root).progress):
             folder.rename(doomed)
-            _record_file(root, record.name).unlink(missing_ok=True)
+            for file, other in _records(root):
+                if other.folder == record.folder:
+                    file.unlink(missing_ok=True)
         shutil.rmtree(doomed)
         for leftover in map(Path, record.leftovers):
             if leftover.is_dir():
@@ -133,12 +134,19 @@ def remove(root: Path, record: Entry) -> None:
 
 def _record_file(root: Path, name: str) -> Path:
     """Where the record is: a readable name, and a hash because different names may read the same."""
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:80]
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", shown(name))[:80]
     return root / RECORDS / f"{readable}-{sha256(name.encode()).hexdigest()[:8]}.json"
 
 
-def _write(root: Path, record: Entry) -> None:
-    file = _record_file(root, record.name)
+def _records(root: Path) -> Iterator[tuple[Path, Entry]]:
+    """The records in order, and their files; those that cannot be read are left out."""
+    for file in sorted((root / RECORDS).glob("*.json")):
+        with suppress(OSError, ValueError, TypeError):
+            record = Entry(**json.loads(file.read_text(encoding="utf-8")))
+            yield file, replace(record, name=shown(record.name))
+
+
+def _write(file: Path, record: Entry) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(asdict(record), indent=2) + "\n")
 

@@ -68,6 +68,16 @@ def public_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def hidden_url(url: str) -> str:
+    """`url` as people may see it: without user and password, and with an ellipsis for each value behind `?`.
+
+    Values there may be signatures and tokens, whatever they are called; their names stay.
+    """
+    url = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/]*@", r"\1//", url)
+    address, mark, rest = re.fullmatch(r"([^?#]*)([?#]?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
+    return address + mark + re.sub(r"([^=&#]*=)?[^&#]+", lambda found: f"{found[1] or ''}…", rest)
+
+
 def validator(response: requests.Response) -> str:
     """What tells this version of the file: a strong ETag, else Last-Modified, else nothing."""
     etag = response.headers.get("ETag", "").strip()
