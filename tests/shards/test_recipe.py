@@ -87,6 +87,49 @@ def test_the_fingerprint_of_the_contents_is_of_the_bytes(
     assert told(files) == first != told(other)
 
 
+@pytest.mark.parametrize(
+    ("names", "valid", "train"),
+    [
+        ("train-0 train-1 val000 test-0", "val000", "train-0 train-1"),
+        ("train-0 testing_0 test-0", "testing_0 test-0", "train-0"),
+        ("a/0 val2017/0 test2017/0", "val2017/0", "a/0"),
+        ("value-0 tester-0 valid.0", "valid.0", "value-0 tester-0"),
+        ("test-0 test-1 test-2", None, None),
+        ("0 1 2", None, None),
+    ],
+)
+def test_what_names_of_shards_say(
+    names: str, valid: str | None, train: str | None, put: Put, store: Store
+) -> None:
+    for number, name in enumerate(names.split()):
+        put(f"{name}.tar", tar_of(labelled(2 * number, 2)))
+    dataset = dataset_of(f"memory://bucket/{{{names.replace(' ', ',')}}}.tar", store)
+    found = [
+        {f"{image.parent.relative_to(dataset.path).as_posix()}"[:-4] for image in images}
+        for images in ([dataset.images[index] for index in part] for part in (dataset.valid, dataset.train))
+    ]
+    if valid is None:
+        assert len(found[0]) == 1 and len(found[1]) == 2 and "left out" not in dataset.remark()
+        return
+    assert train is not None and found == [set(valid.split()), set(train.split())]
+    assert all(f"{name}.tar" in dataset.remark() for name in valid.split())
+    left = set(names.split()) - found[0] - found[1]
+    assert all(f"1 called test are left out ({name}.tar)" in dataset.remark() for name in left)
+
+
+def test_a_pattern_for_validation_and_shards_called_test(put: Put, store: Store) -> None:
+    data = remote(put, 2, name="train").replace("train-{0..1}", "{train-0,train-1,test-0}")
+    remote(put, 1, name="test")
+    for pattern, trains in (("train-1*", {"train-0.tar"}), ("test-*", {"train-0.tar", "train-1.tar"})):
+        dataset = dataset_of(data, store, valid_shards=pattern)
+        assert shards_of(dataset, dataset.train) == trains
+    with pytest.raises(UsageError, match="fits all but those called test"):
+        dataset_of(data, store, valid_shards="train-*")
+    remote(put, 1, name="val")
+    with pytest.raises(UsageError, match="all shards are called valid or test"):
+        dataset_of("memory://bucket/{val,test}-0.tar", store)
+
+
 def test_one_shard_is_divided_by_images(put: Put, store: Store) -> None:
     dataset = dataset_of(remote(put, 1, 20), store)
     assert (len(dataset.train), len(dataset.valid)) == (16, 4)
