@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -82,3 +83,28 @@ def test_a_signal_behind_saving_stops_at_the_next_place(
     assert Run.read(Path("run")).status == "interrupted"
     done = cli("resume", "run")
     assert done.exit_code == 0 and "going on   at stage 1, epoch" in done.output, done.output
+
+
+@pytest.mark.usefixtures("unpainted")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_loader_processes_get_too(
+    number: signal.Signals, cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a terminal or from torchrun, and before a batch that they still have to load."""
+    usual = Interruption.after_batch
+
+    def signalled(interruption: Interruption) -> None:
+        usual(interruption)
+        if interruption.iter == 0 and not interruption.wanted:
+            loading = [process.pid for process in multiprocessing.active_children()]
+            assert len(loading) == 1
+            for pid in [*loading, os.getpid()]:
+                assert pid is not None
+                os.kill(pid, number)
+
+    monkeypatch.setattr(Interruption, "after_batch", signalled)
+    small = ["pets", "--data", pets, "--size", "32", *FAST, "--bs", "2", "--cache", "off", "--workers", "1"]
+    done = cli(*small, "--out", "run")
+    assert done.output.count("saved      at stage 1, epoch 1, batch 3") == 1, done.output
+    assert done.exit_code == 128 + number and Run.read(Path("run")).status == "interrupted"
+    assert not multiprocessing.active_children()

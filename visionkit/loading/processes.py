@@ -1,7 +1,8 @@
-"""Loader processes that are ended from outside, whatever the loading notices first."""
+"""Loader processes: signals that are not meant for them, and being ended from outside."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
@@ -9,6 +10,16 @@ from typing import Any
 
 _SECONDS = 5.0
 """That a process whose connection broke may take to be gone."""
+
+
+def leave_signals_to_the_training() -> None:
+    """In a loader process: ignore Ctrl-C and SIGTERM, which terminals, torchrun and schedulers send to all.
+
+    The training still needs its images to get to the end of a batch. Where it is gone, torch ends the
+    process.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

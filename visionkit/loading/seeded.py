@@ -15,7 +15,7 @@ from fastai.data.load import _loaders
 from fastai.torch_core import to_device
 
 from visionkit.loading.batches import Batch
-from visionkit.loading.processes import ended_processes_told
+from visionkit.loading.processes import ended_processes_told, leave_signals_to_the_training
 from visionkit.loading.seeding import seed_of, seeded
 from visionkit.loading.share import WHOLE, Share
 
@@ -121,6 +121,10 @@ class SeededLoading:
         self.after_iter()
         if hasattr(self, "it"):
             del self.it
+
+    def wif(self: Any) -> None:
+        """What fastai has a process do that is to load, before it does."""
+        leave_signals_to_the_training()
 
     def batch_seed(self: Any, seed: int) -> int:
         """Of what is done to this process' share of a batch: each share has numbers of its own."""
