@@ -9,7 +9,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from visionkit.progress import Silence
-from visionkit.shards import cache
+from visionkit.shards import trying
 from visionkit.sources.base import Store
 
 Put = Callable[[str, bytes], str]
@@ -18,7 +18,7 @@ Put = Callable[[str, bytes], str]
 @pytest.fixture
 def put(monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
     """Puts a file into memory://bucket; its address. Failing fetches are tried again at once."""
-    monkeypatch.setattr(cache, "WAIT", 0.0)
+    monkeypatch.setattr(trying, "WAIT", 0.0)
     memory = MemoryFileSystem()
     memory.store.clear()
 

@@ -19,6 +19,7 @@ from http_host import http_host
 
 from visionkit.errors import DataError, VisionkitError
 from visionkit.shards import cache as caching
+from visionkit.shards import trying
 from visionkit.shards.addresses import Shard, shards_at
 from visionkit.shards.cache import ShardCache, digest_of
 
@@ -180,7 +181,7 @@ def _taken_now(folder: Path) -> int:
 
 
 def test_from_the_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching, "WAIT", 0.0)
+    monkeypatch.setattr(trying, "WAIT", 0.0)
     content = os.urandom(200_000)
     with http_host() as host:
         address = host.serve("/a.tar", content)

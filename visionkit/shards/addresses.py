@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.errors import DataError, UsageError, VisionkitError, listing
+from visionkit.shards.patterns import has_stars, without_braces
+from visionkit.shards.trying import is_missing, tried
 
 PREFIX = "shards:"
 """Says that what follows are shards, where it might be an archive that is to be unpacked."""
 STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory")
 """Kinds of addresses, besides those of the web, that are taken for object stores."""
-MOST_SHARDS = 1_000_000
 AT_ONCE = 16
 """Addresses that are asked about at the same time."""
+CONNECT, SILENCE = 30.0, 60.0
+"""Seconds that a web server may take to be reached, and between two parts of what it sends."""
 _PROTOCOL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
-_WEB = ("http://", "https://")
+WEB = ("http://", "https://")
 _systems: dict[int, Any] = {}
 """File systems of this process, and of those that it was forked from. A forked process that let go of one
 would close its connections, which takes them out of the parent's event loop too, as both share the kernel's
@@ -73,7 +76,7 @@ def is_shard_name(text: str) -> bool:
     low = text.lower()
     if low.startswith(PREFIX):
         return True
-    if low.startswith(_WEB):
+    if _is_web(text):
         return "{" in low and ".tar" in low
     if is_remote(text):
         return low.partition("://")[0] in STORES and ".tar" in low
@@ -108,8 +111,9 @@ def expand(text: str) -> list[str]:
     """
     written = text[len(PREFIX) :] if text.lower().startswith(PREFIX) else text
     found: list[str] = []
-    for each in _braces(written):
-        found += _matches(each) if _has_stars(each) else [os.path.expanduser(each)]
+    for each in _alternatives(written, text):
+        # On the web a question mark begins a query, and nothing can be listed.
+        found += _matches(each) if not _is_web(each) and has_stars(each) else [os.path.expanduser(each)]
     if not found:
         raise UsageError(f"{shown(text)}: no shard matches.")
     if len(set(found)) < len(found):
@@ -143,7 +147,7 @@ def file_system(address: str) -> tuple[Any, str]:
 
     kind = address.partition("://")[0]
     try:
-        system, path = url_to_fs(address)
+        system, path = url_to_fs(address, **_patience(address))
     except ImportError as error:
         packages = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp"}
         packages |= {"https": "aiohttp", "az": "adlfs", "abfs": "adlfs"}
@@ -157,6 +161,16 @@ def file_system(address: str) -> tuple[Any, str]:
     if id(system) not in _systems:
         _systems[id(system)] = system, getattr(system, "_loop", None)
     return system, path
+
+
+def _patience(address: str) -> dict[str, Any]:
+    """Options with which a fetch may take as long as it likes, while something comes."""
+    if not _is_web(address):
+        return {}
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE)
+    return {"client_kwargs": {"timeout": timeout}}
 
 
 @contextmanager
@@ -175,13 +189,6 @@ def reaching(address: str) -> Iterator[None]:
         ) from error
 
 
-def is_missing(error: Exception) -> bool:
-    """Whether it says that there is no such file; fsspec says that of web servers that are away, too."""
-    return isinstance(error, FileNotFoundError) and (
-        error.__cause__ is None or isinstance(error.__cause__, (FileNotFoundError, KeyError))
-    )
-
-
 def reason(error: BaseException) -> str:
     """What went wrong, in one line."""
     if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
@@ -190,54 +197,19 @@ def reason(error: BaseException) -> str:
     return " ".join(told.split())[:300] or type(error).__name__
 
 
-def _braces(text: str) -> list[str]:
-    if "{" not in text:
-        return [text]
+def _alternatives(written: str, text: str) -> list[str]:
     try:
-        from braceexpand import braceexpand
+        return without_braces(written)
     except ImportError as error:
         raise VisionkitError(
             f"{shown(text)}: braces need a package. Install it: pip install 'visionkit[shards]'"
         ) from error
-    try:
-        if _count(text) > MOST_SHARDS:
-            raise UsageError(f"{shown(text)}: that is more than {MOST_SHARDS:,} shards.")
-        return list(braceexpand(text))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(text)}: braces without an end.") from error
+    except ValueError as error:
+        raise UsageError(f"{shown(text)}: {error}.") from error
 
 
-def _count(text: str) -> int:
-    """How many texts the braces in `text` stand for; the library makes all of them at once."""
-    total, depth, start = 1, 0, 0
-    for place, letter in enumerate(text):
-        if letter == "{":
-            start = start if depth else place + 1
-            depth += 1
-        elif letter == "}" and depth:
-            depth -= 1
-            total *= 1 if depth else _alternatives(text[start:place])
-    return total
-
-
-def _alternatives(inner: str) -> int:
-    depth, parts = 0, [""]
-    for letter in inner:
-        depth += (letter == "{") - (letter == "}")
-        if letter == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    if len(parts) > 1:
-        return sum(map(_count, parts))
-    found = re.fullmatch(r"(-?\d+)\.\.(-?\d+)(\.\.-?\d+)?", inner)
-    return abs(int(found[2]) - int(found[1])) + 1 if found else _count(inner)
-
-
-def _has_stars(address: str) -> bool:
-    if address.lower().startswith(_WEB):  # where a question mark begins a query, and nothing can be listed
-        return False
-    return glob.has_magic(address)
+def _is_web(address: str) -> bool:
+    return address.lower().startswith(WEB)
 
 
 def _matches(pattern: str) -> list[str]:
@@ -245,7 +217,7 @@ def _matches(pattern: str) -> list[str]:
         return sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
     with reaching(pattern):
         system, path = file_system(pattern)
-        return sorted(system.unstrip_protocol(each) for each in system.glob(path))
+        return sorted(system.unstrip_protocol(each) for each in tried(lambda: system.glob(path)))
 
 
 def _names(addresses: Sequence[str]) -> list[str]:
@@ -281,7 +253,7 @@ def _asked(address: str, name: str) -> Shard:
         return _local(address, name)
     with reaching(address):
         system, path = file_system(address)
-        about = system.info(path)
+        about = tried(lambda: system.info(path))
     size = about.get("size")
     if not isinstance(size, int):
         raise DataError(f"{shown(address)}: the server does not tell its size, which is needed.")

@@ -21,14 +21,12 @@ from filelock import FileLock, Timeout
 
 from visionkit.errors import DataError, VisionkitError
 from visionkit.progress import quantity
-from visionkit.shards.addresses import Shard, file_system, is_missing, reason, shown
+from visionkit.shards.addresses import Shard, file_system, reason, shown
 from visionkit.shards.forking import not_forked
+from visionkit.shards.trying import TRIES, is_missing, seconds_before
 
 SPARED = 1 << 30
 """Bytes of the disk that are left free."""
-TRIES = 4
-WAIT = 0.5
-"""Seconds before a fetch is tried again; twice as many each time."""
 _PART = re.compile(r"\.([0-9a-f]{32})\.(\d+)\.part")
 _WHOLE = re.compile(r"([0-9a-f]{32})\.tar")
 
@@ -100,10 +98,10 @@ class ShardCache:
         fault = ""
         try:
             for attempt in range(TRIES):
+                time.sleep(seconds_before(attempt) if attempt else 0)
                 fault = _fetch(shard, part)
                 if not fault:
                     break
-                time.sleep(WAIT * 2**attempt)
             else:
                 raise VisionkitError(
                     f"{shown(shard.address)}: cannot be fetched ({fault}). Check the network and the store's "

@@ -23,9 +23,10 @@ import numpy as np
 from visionkit.atomic import atomic_file
 from visionkit.errors import DataError, UsageError, VisionkitError
 from visionkit.progress import Progress
-from visionkit.shards.addresses import Shard, file_system, shown
+from visionkit.shards.addresses import WEB, Shard, file_system, shown
 from visionkit.shards.cache import ShardCache, digest_of
 from visionkit.shards.tars import Sample, samples
+from visionkit.shards.trying import tried
 
 LIST, PARTS = "shards.json", "parts"
 BESIDE = ".index"
@@ -130,6 +131,14 @@ def read_part(folder: Path, shard: Shard) -> Part:
         raise DataError(f"{file}: damaged ({error}). Remove {folder}, and start anew.") from error
 
 
+def beside(address: str) -> str:
+    """Where the index of the shard at this address would lie."""
+    if not address.lower().startswith(WEB):
+        return address + BESIDE
+    path, mark, query = address.partition("?")
+    return path + BESIDE + mark + query
+
+
 def forget(folder: Path, shard: Shard) -> None:
     """Have the shard indexed anew, by its own content: it is not what the index says, nor one beside it.
 
@@ -202,10 +211,17 @@ def _part(folder: Path, shard: Shard, cache: ShardCache) -> Part:
 
 def _beside(shard: Shard) -> bytes | None:
     """The index beside the shard; None where there is none, or one of another shard."""
-    try:
-        system, path = file_system(shard.address)
-        with system.open(path + BESIDE, "rb") as file:
+
+    def read() -> bytes:
+        address = beside(shard.address)
+        system, path = file_system(address)
+        whole = {"block_size": 0} if address.lower().startswith(WEB) else {}  # not in ranges
+        with system.open(path, "rb", **whole) as file:
             content: bytes = file.read(_MOST_BESIDE)
+        return content
+
+    try:
+        content = tried(read)
         part = _decoded(content, shard)
         if shard.is_local and part.digest != _digest_at(shard):  # of a remote one, once it is fetched
             return None
