@@ -80,6 +80,7 @@ def test_a_shard_that_is_not_on_the_server(status: int) -> None:
 def test_an_index_beside_an_address_with_a_query(tmp_path: Path, store: Store) -> None:
     with http_host() as host:
         source = serve_shards(host, tmp_path, 1, "?key=1")
+        host.files["/train-000000.tar.index"].trickle = 0.05  # it comes in pieces
         assert len(shard_set(fetched(source, store))) == 2
         assert "/train-000000.tar.index?key=1" in host.paths
         assert not (store.root / "shards" / "fetched").exists()

@@ -217,7 +217,9 @@ def _beside(shard: Shard) -> bytes | None:
         system, path = file_system(address)
         whole = {"block_size": 0} if address.lower().startswith(WEB) else {}  # not in ranges
         with system.open(path, "rb", **whole) as file:
-            content: bytes = file.read(_MOST_BESIDE)
+            content = b""
+            while len(content) < _MOST_BESIDE and (more := file.read(_MOST_BESIDE - len(content))):
+                content += more  # of a web server, as much as has come
         return content
 
     try:
