@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from visionkit.data.opening import opened
 from visionkit.errors import DataError
 from visionkit.shards import index
 from visionkit.shards.reading import ShardImage, opened_set
-from visionkit.shards.source import ShardSource, shard_set
+from visionkit.shards.source import OWN_INDEX, ShardSource, shard_set
 from visionkit.sources.base import Store
 from visionkit.sources.catalogue import fetched
 
@@ -217,3 +218,22 @@ def test_a_change_that_no_server_tells_of(beside: bool, tmp_path: Path, store: S
         found = shard_set(fetched(source, small))
         assert found.images[1] == [["EVEN"], ["ODD"], ["EVEN"], ["odd"], ["even"], ["odd"]]
         assert found.images[0][0].read_bytes() == relabelled(0, 1)["0000.jpg"]
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_folder_that_cannot_be_written(read_only: bool, tmp_path: Path, store: Store) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    shards_in(folder, 1, 3)
+    if read_only:
+        folder.chmod(0o555)
+        if os.access(folder, os.W_OK):
+            pytest.skip("this user may write everywhere")
+    else:
+        (folder / OWN_INDEX).write_text("in the way")
+    found = shard_set(folder, store)
+    assert found.folder.parent == store.root / "shards"
+    image = found.images[0][1]
+    assert image == folder / "train-000000.tar" / "0001.jpg" and image.read_bytes() == jpeg(1)
+    assert shard_set(folder, store) is found
+    folder.chmod(0o755)

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from visionkit.errors import DataError
-from visionkit.shards.addresses import expand, shards_at, shown
+from visionkit.shards.addresses import Shard, expand, shards_at, shown
 from visionkit.shards.cache import ShardCache
 from visionkit.shards.index import LIST, PARTS, build_index, is_up_to_date
 from visionkit.shards.reading import ShardSet, opened_set
@@ -40,8 +41,7 @@ class ShardSource:
 
     def folder(self, root: Path) -> Path:
         """Where the index is, with `root` as the store's folder."""
-        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", shown(self.name))[-60:].strip("-.")
-        return root / FOLDER / f"{readable}-{sha256(self.name.encode()).hexdigest()[:8]}"
+        return root / FOLDER / _folder_name(self.name)
 
     def leftovers(self, root: Path) -> list[Path]:
         """None: fetched shards go by themselves, and may be of several sets."""
@@ -60,14 +60,15 @@ class ShardSource:
             VisionkitError: one cannot be reached.
         """
         folder = self.folder(store.root)
-        _index(folder, expand(self.name), shard_cache(store), store)
+        _index(folder, shards_at(expand(self.name)), shard_cache(store), store)
         return folder
 
 
 def shard_set(path: Path, store: Store | None = None) -> ShardSet:
     """The images of the shards in the folder `path`, or of those that it is the index of.
 
-    Tar files of a folder are found at any depth, and indexed once; the index is a folder among them.
+    Tar files of a folder are found at any depth, and indexed once; the index is a folder among them, or in
+    the store where nothing can be written there.
 
     Raises:
         DataError: there are none, or one is not whole or not as WebDataset has them.
@@ -87,8 +88,10 @@ def shard_set(path: Path, store: Store | None = None) -> ShardSet:
             "'s3://bucket/train-{000000..000146}.tar'."
         )
     store = store or Store()
-    folder = path.absolute() / OWN_INDEX
-    _index(folder, found, shard_cache(store), store)
+    folder, shards, cache = path.absolute() / OWN_INDEX, shards_at(found), shard_cache(store)
+    if not is_up_to_date(folder, shards, cache) and not _can_be_written(folder):
+        folder = (store.root / FOLDER / _folder_name(str(path.absolute()))).absolute()
+    _index(folder, shards, cache, store)
     return opened_set(folder, path)
 
 
@@ -97,8 +100,25 @@ def shard_cache(store: Store) -> ShardCache:
     return ShardCache((store.root / FOLDER / FETCHED).absolute(), store.shard_bytes)
 
 
-def _index(folder: Path, addresses: list[str], cache: ShardCache, store: Store) -> None:
-    shards = shards_at(addresses)
+def _folder_name(name: str) -> str:
+    """Of an index: readable, and a hash because different names may read the same."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", shown(name))[-60:].strip("-.")
+    return f"{readable}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether an index can be, and the lock beside it."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for each in (folder, folder.parent):
+            with TemporaryFile(dir=each):
+                pass
+    except OSError:
+        return False
+    return True
+
+
+def _index(folder: Path, shards: list[Shard], cache: ShardCache, store: Store) -> None:
     if is_up_to_date(folder, shards, cache):
         return
     lock = folder.with_name(f".{folder.name}.index.lock")
