@@ -33,6 +33,10 @@ def test_labels_of_all_kinds() -> None:
             "d.jpeg": b"",
             "d.json": b'{"label": 3, "more": []}',
             "._d.jpeg": b"of macOS",
+            "e.jpg": b"",
+            "e.json": b'{"label": true}',
+            "f.jpg": b"",
+            "f.json": b'{"tags": [1, "\\u00e4"]}',
         }
     )
     found = read(content)
@@ -41,6 +45,8 @@ def test_labels_of_all_kinds() -> None:
         ("deep/b.PNG", ["cat"], False),
         ("c.webp", ["x", "y"], True),
         ("d.jpeg", ["3"], False),
+        ("e.jpg", ["True"], False),
+        ("f.jpg", ["1", "ä"], True),
     ]
     third = list(samples(io.BytesIO(content), "a.tar"))[2]
     assert content[third.offset : third.offset + third.length] == b"333"
@@ -84,7 +90,21 @@ def giant(size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
         (tar_of({"a.jpg": b"", "a.json": b"[" * 100_000}), "too long"),
         (tar_of({"a.jpg": b"", "a.json": b"[" * 60_000}), "no label with"),
         (tar_of({"a.jpg": b"", "a.json": b"[1]"}), "no label with"),
-        (tar_of({"a.jpg": b"", "a.json": b'{"tags": 5}'}), "no label with"),
+        *(
+            (tar_of({"a.jpg": b"", "a.json": content}), r"'a\.json' is no label with")
+            for content in (
+                *(b'{"tags": 5}', b'{"tags": "cat"}', b'{"tags": null}', b'{"tags": [["a"]]}'),
+                *(b'{"tags": [true]}', b'{"tags": {"a": 1}}', b'{"label": null}', b'{"label": ["cat"]}'),
+                *(
+                    b'{"label": {}}',
+                    b'{"label": 1.5}',
+                    b"{}",
+                    b'"tags"',
+                    b'["label"]',
+                    b'{"label": "x\\ud800"}',
+                ),
+            )
+        ),
         (tar_of({"a.jpg": b"", "a.cls": b"x" * (MOST_LABEL + 1)}), "too long"),
         (b"", "not a whole"),
         (b"<html>no such page</html>", "not a whole"),

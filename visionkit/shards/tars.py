@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from visionkit.data.images import IMAGE_ENDINGS
 from visionkit.errors import DataError
@@ -100,18 +100,26 @@ def _labels(part: Member, ending: str, shard: str) -> tuple[list[str], bool]:
         raise DataError(f"{shard}: {part.name!r} is too long for a label.")
     try:
         text = part.text.decode("utf-8").strip()
-        if ending != "json":
-            found, tags = [text], False
-        else:
-            content = json.loads(text)
-            tags = "tags" in content
-            found = [str(tag) for tag in content["tags"]] if tags else [str(content["label"])]
+        found, tags = ([text], False) if ending != "json" else _of_json(json.loads(text))
+        "".join(found).encode()  # which half a pair of surrogates cannot
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        wanted = " with label or tags" if ending == "json" else " in UTF-8"
+        wanted = " with label, a text or number, or tags, a list of them" if ending == "json" else " in UTF-8"
         raise DataError(f"{shard}: {part.name!r} is no label{wanted}.") from error
     if not tags and not found[0]:
         raise DataError(f"{shard}: the label {part.name!r} is empty.")
     return found, tags
+
+
+def _of_json(content: Any) -> tuple[list[str], bool]:
+    """Labels, and whether they are tags; raises TypeError or KeyError for what is neither."""
+    if not isinstance(content, dict):
+        raise TypeError
+    tags = "tags" in content
+    found = content["tags"] if tags else [content["label"]]
+    kinds = (str, int) if tags else (str, int, bool)
+    if not isinstance(found, list) or any(type(each) not in kinds for each in found):
+        raise TypeError
+    return list(map(str, found)), tags
 
 
 def members(file: BinaryIO, shard: str) -> Iterator[Member]:
