@@ -59,12 +59,26 @@ def test_stars_here_and_in_a_store(tmp_path: Path, put: Put) -> None:
     assert [each.rpartition("/")[2] for each in expand("memory://bucket/**/*.tar")] == ["a.tar", "b.tar"]
 
 
+def test_steps_and_letters() -> None:
+    assert len(expand("s3://b/{0..9999999..1000000}-{a..e..2}{A..C}.tar")) == 10 * 3 * 3
+    assert len(expand("s3://b/{a..z}{a..z}{a..z}.tar")) == 26**3
+
+
+@pytest.mark.parametrize("name", ["a[1].tar", "a{1,2}.tar", "a*.tar", "{.tar"])
+def test_a_file_that_is_there_is_no_pattern(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a1.tar").write_bytes(b"")
+    assert expand(f"{tmp_path}/{name}") == expand(f"shards:{tmp_path}/{name}") == [f"{tmp_path}/{name}"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "s3://b/{0..99999999999}.tar",
         "s3://b/{0..9999}{0..9999}.tar",
         "s3://b/" + "{a,b}" * 40 + ".tar",
+        "s3://b/" + "{a..z}" * 5 + ".tar",
+        "s3://b/" + "{z..a..2}" * 7 + ".tar",
         "s3://b/" + "{" * 1500 + "}" * 1500,
         "s3://b/{0..1.tar",
         "s3://b/{a,a}.tar",

@@ -110,6 +110,9 @@ def expand(text: str) -> list[str]:
         VisionkitError: the store cannot be asked.
     """
     written = text[len(PREFIX) :] if text.lower().startswith(PREFIX) else text
+    here = os.path.expanduser(written)
+    if not is_remote(written) and os.path.lexists(here):  # whatever braces and stars its name has
+        return [here]
     found: list[str] = []
     for each in _alternatives(written, text):
         # On the web a question mark begins a query, and nothing can be listed.

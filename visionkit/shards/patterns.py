@@ -58,5 +58,8 @@ def _alternatives(inner: str) -> int:
             parts[-1] += letter
     if len(parts) > 1:
         return sum(map(_count, parts))
-    found = re.fullmatch(r"(-?\d+)\.\.(-?\d+)(\.\.-?\d+)?", inner)
-    return abs(int(found[2]) - int(found[1])) + 1 if found else _count(inner)
+    if found := re.fullmatch(r"(-?\d+)\.\.(-?\d+)(?:\.\.(-?\d+))?", inner):
+        return abs(int(found[2]) - int(found[1])) // (abs(int(found[3] or 1)) or 1) + 1
+    if found := re.fullmatch(r"([a-zA-Z])\.\.([a-zA-Z])(?:\.\.(-?\d+))?", inner):
+        return abs(ord(found[2]) - ord(found[1])) // (abs(int(found[3] or 1)) or 1) + 1
+    return _count(inner)
