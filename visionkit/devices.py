@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from visionkit.distributed.started import local_rank
 from visionkit.errors import UsageError
 
 
@@ -24,9 +25,9 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"--device {name}: not a device; give auto, cpu, cuda, cuda:1 or mps.") from None
-    if device == torch.device("cuda") and "LOCAL_RANK" in os.environ:
-        device = torch.device("cuda", _own_gpu())
     gpus = torch.cuda.device_count()
+    if device == torch.device("cuda") and gpus and local_rank() is not None:
+        device = torch.device("cuda", _own_gpu())
     if device.type == "cuda" and (device.index or 0) >= gpus:
         raise UsageError(
             f"--device {name}: there is no such GPU here ({gpus} found); use --device auto or cpu."
@@ -39,9 +40,24 @@ def resolve_device(name: str) -> torch.device:
 
 
 def _own_gpu() -> int:
-    """The current GPU; of processes that torchrun has started, each has its own."""
-    place = os.environ.get("LOCAL_RANK", "")
-    return int(place) if place.isdecimal() else torch.cuda.current_device()
+    """The current GPU; of processes that torchrun has started, each has its own.
+
+    Where a process sees one GPU only, as schedulers arrange it, that is its own.
+
+    Raises:
+        UsageError: there are fewer GPUs than processes.
+    """
+    place, gpus = local_rank(), torch.cuda.device_count()
+    if place is None:
+        return torch.cuda.current_device()
+    if gpus == 1:
+        return 0
+    if place >= gpus:
+        raise UsageError(
+            f"--device: {gpus} GPUs are here, and torchrun has started more processes on this host. Start "
+            f"{gpus} (--nproc-per-node), or give --device cpu."
+        )
+    return place
 
 
 def auto_precision(device: torch.device) -> tuple[Literal["fp32", "bf16", "fp16"], str]:

@@ -280,11 +280,8 @@ class TrainSettings(BaseModel):
     def check(self) -> None:
         """Raise `UsageError` for settings that do not go together."""
         self.epochs_at(0)
-        if self.gpus > 1 and self.bs == "auto":
-            raise UsageError(
-                f"--gpus {self.gpus} --bs auto: what fits is found out for one process only; give --bs a "
-                "number, which counts for all processes together."
-            )
+        if refused := too_few_images(self.bs, self.gpus):
+            raise UsageError(refused)
         if self.fold > (self.folds or 1):
             raise UsageError(f"--fold {self.fold}: there are {self.folds or 'no'} folds. Set --folds.")
         drawn = self.split in ("recipe", "random", "stratified")
@@ -300,6 +297,21 @@ class TrainSettings(BaseModel):
             _nth(name, getattr(self, name), index, self.sizes) for name in ("freeze_epochs", "epochs")
         )
         return frozen, unfrozen
+
+
+def too_few_images(bs: int | Literal["auto"], processes: int) -> str:
+    """Why batches of this size cannot be divided between so many processes; "" where they can."""
+    if processes > 1 and bs == "auto":
+        return (
+            f"--bs auto: what fits is found out for one process, and here are {processes}; give --bs a "
+            "number, which counts for all of them together."
+        )
+    if processes > 1 and int(bs) < 2 * processes:
+        return (
+            f"--bs {bs}: that is for all {processes} processes together, and each needs two images at least; "
+            f"give {2 * processes} or more."
+        )
+    return ""
 
 
 def _nth(name: str, counts: tuple[int, ...], index: int, sizes: tuple[int, ...]) -> int:

@@ -19,6 +19,7 @@ from visionkit.cli.common_options import (
     SampleOption,
     SettingsOption,
 )
+from visionkit.distributed.started import follows, started_together
 
 if TYPE_CHECKING:
     from visionkit.data.dataset import Dataset
@@ -87,7 +88,6 @@ def train(
     from visionkit.cli.progress import terminal_reporter, wait_message
 
     with wait_message("loading fastai …"):
-        from visionkit.distributed.world import follows
         from visionkit.training.train import train as train_recipe
 
     with terminal_reporter() as reporter:
@@ -113,10 +113,9 @@ def start_together(count: int, device: str) -> None:
     Raises:
         UsageError: there are fewer GPUs.
     """
-    started = int(os.environ.get("WORLD_SIZE") or 1)
-    if started > 1 and os.environ.get("RANK") != "0":
+    if follows():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the process ends)
-    if started > 1 or count == 1:
+    if started_together() > 1 or count == 1:
         return
     from visionkit.distributed.launching import check_processes, launch
 

@@ -46,6 +46,7 @@ def resume(
     from visionkit.cli.progress import terminal_progress, terminal_reporter, wait_message
     from visionkit.cli.recipe_commands import print_done, start_together
     from visionkit.cli.reproduce_command import print_differences
+    from visionkit.distributed.started import follows, started_here, started_together
     from visionkit.runs import find_run
     from visionkit.settings_file import SettingsFile
 
@@ -55,10 +56,11 @@ def resume(
         typer.echo(f"{found.path}: the run is done; there is nothing left to train.")
         return
     recorded = found.info.get("settings", {})
-    count = gpus or recorded.get("gpus", 1)
-    start_together(count, str(recorded.get("device", "auto")))
+    started = started_here() if started_together() > 1 else recorded.get("gpus", 1)
+    count = gpus or started
+    device = str(recorded.get("device", "auto"))
+    start_together(count, device.partition(":")[0] if count > 1 else device)
     with wait_message("loading fastai …"):
-        from visionkit.distributed.world import follows
         from visionkit.training import resuming
 
     with terminal_progress(stderr=True) as progress:

@@ -99,4 +99,10 @@ def synced_batch_norm(model: nn.Module, device: torch.device) -> Iterator[None]:
             del layer.process_group
 
 
+def unsynced(model: nn.Module) -> list[str]:
+    """The kinds of BatchNorm in `model` that `synced_batch_norm` leaves alone, such as timm's own."""
+    found = {type(each) for each in model.modules() if isinstance(each, _BatchNorm)}
+    return sorted(kind.__name__ for kind in found - {*_KINDS, SyncedBatchNorm, nn.SyncBatchNorm})
+
+
 _KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

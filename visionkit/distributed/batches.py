@@ -7,16 +7,19 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from fastai.callback.core import Callback
 from fastai.learner import CancelBackwardException, CancelStepException, Learner
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from visionkit.distributed.batch_norm import SMALL, synced_batch_norm
+from visionkit.checkpoints.going_on import GoingOn
+from visionkit.distributed.batch_norm import SMALL, synced_batch_norm, unsynced
 from visionkit.distributed.gathering import gather_metrics
 from visionkit.distributed.world import World
 from visionkit.errors import UsageError
 from visionkit.loading.seeded import generator_at
 from visionkit.loading.share import WHOLE
+from visionkit.settings import too_few_images
 from visionkit.training.parts import Parts
 from visionkit.training.shares import divisors, loss_of_share
 from visionkit.training.step import PlainStep
@@ -47,24 +50,21 @@ class SharedBatches(Parts):
         return "parts"  # whose place it takes
 
     def before_fit(self) -> None:
-        """All begin with the first one's weights and order; what is drawn for dropout is each one's own."""
+        """All begin with the first one's weights and order."""
+        _onto_its_device(self.learn)
         loaders = self.learn.dls.loaders
         states = self.world.told(lambda: [loader.rng.getstate() for loader in loaders])
         for loader, state in zip(loaders, states):
             if loader.rng.getstate() != state:
                 loader.rng = generator_at(state)
             loader.take_share(self.world.share)
-        seed = self.world.told(lambda: torch.initial_seed() + int(self.learn.dls.train.rng.getstate()[1][0]))
-        if not self.world.leads:
-            torch.manual_seed(seed % 2**62 + self.world.rank)
         model, device = self.learn.model, self.learn.dls.device
         places = None if device is None or device.type != "cuda" else [device.index]
         self._network = DistributedDataParallel(model, device_ids=places)
 
     def after_fit(self) -> None:
         self._network = None
-        for loader in self.learn.dls.loaders:
-            loader.take_share(WHOLE)
+        give_back(self.learn)
 
     def before_batch(self) -> None:
         size, learn = self.learn.dl.bs, self.learn
@@ -74,10 +74,10 @@ class SharedBatches(Parts):
 
     def before_validate(self) -> None:
         self._seen = 0
-        for buffer in self.learn.model.buffers():  # BatchNorm's statistics: each has seen other images
-            torch.distributed.broadcast(buffer, src=0)
 
     def after_validate(self) -> None:
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.synchronize()  # what metrics keep was copied beside the computation
         for _ in range(len(self.learn.dl) - self._seen):  # the last batch had no image for this process
             self._whole(torch.zeros(2, device=self.learn.dls.device))
             self.world.summed(torch.zeros((), device=self.learn.dls.device))
@@ -105,6 +105,46 @@ class SharedBatches(Parts):
         return self.world.summed(own)
 
 
+class OwnNumbers(Callback):
+    """What is drawn for dropout and MixUp is each process' own, after a resume too; validation is with the
+    first one's BatchNorm statistics, as each has seen other images.
+
+    Args:
+        world: the processes.
+    """
+
+    order = GoingOn.order + 1  # once random states are restored; and after an average has taken its place
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def before_train(self) -> None:
+        seed = self.world.told(lambda: torch.initial_seed() + int(self.learn.dls.train.rng.getstate()[1][0]))
+        if not self.world.leads:
+            torch.manual_seed((seed + 8191 * self.epoch) % 2**62 + self.world.rank)
+
+    def before_validate(self) -> None:
+        for buffer in self.learn.model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def _onto_its_device(learn: Learner) -> None:
+    """Fastai does so only after the network has been wrapped."""
+    device = learn.dls.device
+    if device is not None:
+        learn.model.to(device)
+        if isinstance(learn.loss_func, nn.Module):
+            learn.loss_func.to(device)
+
+
+def give_back(learn: Learner) -> None:
+    """Let batches be whole again, also for what reads where a share begins."""
+    for loader in learn.dls.loaders:
+        loader.take_share(WHOLE)
+    for name in ("first_image", "batch_images"):
+        vars(learn).pop(name, None)
+
+
 @contextmanager
 def shared_batches(learn: Learner, world: World, sync_bn: str) -> Iterator[None]:
     """Let `learn` train as one of the processes of `world` meanwhile; nothing changes for one alone.
@@ -120,19 +160,24 @@ def shared_batches(learn: Learner, world: World, sync_bn: str) -> Iterator[None]
     if world.size == 1:
         yield
         return
-    bs = learn.dls.train.bs
-    if bs < 2 * world.size:
-        raise UsageError(
-            f"--bs {bs}: that is for all {world.size} processes together, and each needs two images at "
-            f"least; give {2 * world.size} or more."
-        )
+    bs = learn.dls.train.bs  # no more than there are images
+    if refused := too_few_images(bs, world.size):
+        raise UsageError(refused)
     synced = sync_bn == "on" or (sync_bn == "auto" and bs // world.size < SMALL)
-    usual = learn.parts
+    if synced and (others := unsynced(learn.model)):
+        told = f"--sync-bn {sync_bn}: {', '.join(others)} cannot see the images of all processes"
+        if sync_bn == "on":
+            raise UsageError(f"{told}. Leave it out, or take another --arch.")
+        if world.leads:
+            learn.parts.note(f"{told}; each has {bs // world.size} of a batch")
+    usual, own = learn.parts, OwnNumbers(world)
     learn.remove_cb(usual)
     PlainStep.install(learn, SharedBatches(world))
+    learn.add_cb(own)
     try:
         with synced_batch_norm(learn.model, learn.dls.device) if synced else nullcontext():
             yield
     finally:
-        learn.remove_cb(learn.parts)
+        give_back(learn)
+        learn.remove_cbs([learn.parts, own])
         PlainStep.install(learn, usual)

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from visionkit.distributed.started import local_rank, started_together
 from visionkit.errors import EndedElsewhere
 from visionkit.loading.share import Share
 
@@ -129,19 +130,6 @@ class World:
 ALONE = World()
 
 
-def started_together() -> int:
-    """How many processes torchrun has started together; 1 where it has not."""
-    try:
-        return max(1, int(os.environ.get("WORLD_SIZE", "1")))
-    except ValueError:
-        return 1
-
-
-def follows() -> bool:
-    """Whether this process is not the first of those that torchrun has started."""
-    return started_together() > 1 and os.environ.get("RANK", "0") != "0"
-
-
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
     """Join the processes that torchrun has started together, if it has; they part again at the end.
@@ -155,14 +143,17 @@ def joined(device: torch.device) -> Iterator[World]:
     if size == 1:
         yield ALONE
         return
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=STEP_PATIENCE)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what names no GPU means this process' own
+        dist.init_process_group("nccl", timeout=STEP_PATIENCE, device_id=device)
+    else:
+        dist.init_process_group("gloo", timeout=STEP_PATIENCE)
     hidden = {name: os.environ.pop(name) for name in _PLACE}  # else fastai gathers every tensor by itself
     try:
         yield World(
             rank=dist.get_rank(),
             size=size,
-            local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+            local_rank=local_rank() or 0,
             control=dist.new_group(backend="gloo", timeout=PATIENCE),
         )
     finally:

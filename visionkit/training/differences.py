@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 
 from visionkit.devices import resolve_device
+from visionkit.distributed.started import started_together
 from visionkit.errors import UsageError, VisionkitError
 from visionkit.models.architectures import find_architecture
 from visionkit.runs import RUN_FILE, Run
@@ -119,14 +120,19 @@ class Record(BaseModel):
 
 
 def usable_device(record: Record) -> str:
-    """The device to train on: the run's where it is there, else "auto"."""
+    """The device to train on: the run's where it is there, else "auto".
+
+    Of several processes on GPUs each takes its own, whichever the first one had then.
+    """
     if record.machine is None:
         return str(record.settings.get("device", "auto"))
+    several = started_together() > 1 and record.machine.device.startswith("cuda")
+    device = "cuda" if several else record.machine.device
     try:
-        resolve_device(record.machine.device)
+        resolve_device(device)
     except UsageError:
         return "auto"
-    return record.machine.device
+    return device
 
 
 def usable_precision(record: Record, device: torch.device) -> Precision:

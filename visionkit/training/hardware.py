@@ -14,17 +14,18 @@ from fastai.learner import Learner
 from fastai.torch_core import to_float
 
 from visionkit.devices import auto_precision, usable_cores
+from visionkit.distributed.started import started_here
 from visionkit.errors import UsageError
 from visionkit.setting_types import Precision
 
 
 def resolve_workers(workers: int | Literal["auto"], device: torch.device) -> int:
     """Processes that load images: beside a GPU one for each core (16 at most), beside the CPU a quarter of
-    them.
+    them. Where several processes train on this host, they share its cores.
     """
     if workers != "auto":
         return workers
-    cores = usable_cores()
+    cores = max(1, usable_cores() // started_here())
     return max(1, cores // 4) if device.type == "cpu" else min(cores, 16)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from visionkit.devices import resolve_device
+from visionkit.distributed.started import started_here
 from visionkit.distributed.world import World
-from visionkit.errors import UsageError
+from visionkit.errors import EndedElsewhere, UsageError
 from visionkit.models.architectures import find_architecture
-from visionkit.settings import TrainSettings
+from visionkit.settings import TrainSettings, too_few_images
 from visionkit.tracking.trackers import check_trackers
 from visionkit.training.class_weights import read_class_weights
 from visionkit.training.compiling import require_compiler
@@ -40,15 +41,30 @@ def check_started(settings: TrainSettings, world: World) -> None:
     """Refuse what several processes cannot do, or one alone where several are asked for.
 
     Raises:
-        UsageError: `gpus` is above 1 and torchrun has not started this process; or `bs` is "auto".
+        UsageError: in the first process.
+        EndedElsewhere: in the others.
     """
-    if world.size > 1 and settings.bs == "auto":
-        raise UsageError(
-            f"--bs auto: what fits is found out for one process, and here are {world.size}; give --bs a "
-            "number, which counts for all of them together."
-        )
-    if settings.gpus > 1 and world.size == 1:
-        raise UsageError(
+    refused = _refused(settings, world)
+    if not refused:
+        return
+    error = UsageError(refused)
+    raise error if world.leads else EndedElsewhere(error.exit_code)
+
+
+def _refused(settings: TrainSettings, world: World) -> str:
+    """Why the settings do not go with the processes; "" where they do."""
+    if world.size == 1:
+        if settings.gpus == 1:
+            return ""
+        return (
             f"gpus = {settings.gpus}: several processes are started by the command line, as by visionkit "
             f"planet --gpus {settings.gpus}, or by torchrun; here is one. Set gpus to 1 to train with it."
         )
+    if settings.gpus not in (1, started_here()):
+        return (
+            f"--gpus {settings.gpus}: torchrun has started {started_here()} processes on this host, and "
+            f"{world.size} in all. Leave --gpus out, and give torchrun --nproc-per-node."
+        )
+    if ":" in settings.device or settings.device == "mps":
+        return f"--device {settings.device}: that is one device for {world.size} processes; give cuda or cpu."
+    return too_few_images(settings.bs, world.size)

@@ -11,6 +11,7 @@ from visionkit.data.dataset import Dataset
 from visionkit.data.skipping import SKIP_FILE
 from visionkit.data.splits import SPLIT_FILE, split_text
 from visionkit.devices import resolve_device
+from visionkit.distributed.started import started_together
 from visionkit.errors import VisionkitError
 from visionkit.recipe import Recipe
 from visionkit.recorded_recipe import recorded_recipe
@@ -95,7 +96,8 @@ def plan_reproduction(
         *version_differences(record, settings.arch),
         *machine_differences(record, device),
     ]
-    settings = settings.replaced(device=str(device), precision=usable_precision(record, device))
+    own = str(device) if started_together() == 1 else device.type
+    settings = settings.replaced(device=own, precision=usable_precision(record, device))
     if record.machine is not None:
         settings = settings.replaced(workers=record.machine.workers)
     if finished and (processes := int(run.info.get("processes", 1))) > 1:

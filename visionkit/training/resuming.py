@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.checkpoints.folder import CheckpointFolder
-from visionkit.distributed.world import follows
+from visionkit.distributed.started import follows, started_together
 from visionkit.errors import VisionkitError
 from visionkit.progress import PlainProgress
 from visionkit.runs import Run, find_run, only_one
@@ -132,7 +132,7 @@ def resume(
         data=plan.folder,
         store=store,
         reporter=reporter,
-        threads=plan.threads,
+        threads=plan.threads if started_together() == int(plan.run.info.get("processes", 1)) else None,
         batch_sizes=plan.batch_sizes,
         unfinished=resumption.unfinished,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch.distributed as dist
 from fastai.learner import Learner
 
 from visionkit.errors import VisionkitError
@@ -74,5 +75,6 @@ def out_of_memory(size: int, stage: Stage) -> VisionkitError:
     """What to do when memory has run out."""
     advice = "Lower --size, or take a smaller --arch"
     if size > SMALLEST:
-        advice = "Lower --bs or --size, or let --bs auto find the largest batch that fits"
+        alone = ", or let --bs auto find the largest batch that fits" if not dist.is_initialized() else ""
+        advice = f"Lower --bs or --size{alone}"
     return VisionkitError(f"memory ran out with batches of {size} images at {stage.size} px. {advice}.")
