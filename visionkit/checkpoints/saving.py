@@ -96,20 +96,20 @@ class Saving(Callback):
 
     def stage_done(self, learn: Learner, stage: Stage) -> None:
         """Save between `stage` and the next; `learn` is in no fit."""
-        self.stage = None
         self.interruption.agree()
         self.save(Position(stage=stage.number + 1))
         self.interruption.stage_done()
+        self.stage = None  # only now: another process may be gone as they agree
 
     def broken_off(self) -> Position | None:
         """Save what was trained, from outside of the fit, which has failed in the midst of a batch.
 
         The batch itself is to be done again: no step was made with it. Returns the place; None where nothing
-        of the run was under way.
+        of the run was under way, or it could not be saved.
         """
         return self._saved_as(self.save)
 
-    def _saved_as(self, save: Callable[[Position], None]) -> Position | None:
+    def _saved_as(self, save: Callable[[Position], bool]) -> Position | None:
         learn, stage = self.learn, self.stage
         if stage is None or self.reached is None:
             return None
@@ -120,17 +120,18 @@ class Saving(Callback):
             position = Position(
                 stage=stage.number, epoch=epoch, batch=batch, trained=batch >= len(learn.dls.train)
             )
-        save(position)
-        return position
+        return position if save(position) else None
 
-    def save(self, position: Position) -> None:
-        """Write a checkpoint; what keeps it from being written is told, and no error."""
+    def save(self, position: Position) -> bool:
+        """Write a checkpoint; returns whether it is. What keeps it from being written is told, and no error."""
         began = time.perf_counter()
         if not weights_are_finite(self.learn.model):
             self.note(f"checkpoint not saved at {position}: the weights are no numbers any more.")
-            return
+            return False
+        written = False
         try:
             self.folder.write(self._checkpoint(position))
+            written = True
         except OSError as error:
             reason = error.strerror or error
             self.note(
@@ -140,8 +141,9 @@ class Saving(Callback):
         self._saved = time.perf_counter()
         self._cost = self._saved - began
         self.spent += self._cost
-        if self.interruption.asked:
+        if written and self.interruption.asked:
             self.note(f"saved      at {position}")
+        return written
 
     def _save_trained(self) -> None:
         assert self.stage is not None
@@ -186,9 +188,10 @@ class LeftToTheFirst(Saving):
 
     name = "saving"
 
-    def save(self, position: Position) -> None:
+    def save(self, position: Position) -> bool:
         """The first process saves."""
         self._saved = time.perf_counter()
+        return False
 
     def broken_off(self) -> Position | None:
         """Save in place of the first process where that is gone, and its run's folder is to be seen here."""
