@@ -275,9 +275,17 @@ def test_a_training_from_the_web_with_a_small_cache(cli: Cli, tmp_path: Path) ->
         assert done.exit_code == 0, done.output
         assert ShardCache(Path("store/shards/fetched"), 0).held() <= 4.5 * largest
         assert "may predict otherwise" not in done.output
-        for command in (["evaluate", "run"], ["plot", "run"], ["report", "run"]):
+        others = [host.url + "/train-00000{4..5}.tar", f"shards:{host.url}/train-000000.tar"]
+        for command in (
+            *(["evaluate", "run"], ["plot", "run"], ["report", "run"]),
+            *(["evaluate", "run", "--data", other] for other in [*others, tmp_path / "served"]),
+        ):
             done = cli(*command)
             assert done.exit_code == 0, done.output
+        done = cli("evaluate", "run", "--data", host.url + "/none-{0..1}.tar")
+        assert done.exit_code == 1 and "none-0.tar: there is no such file" in done.output
+        done = cli("evaluate", "run", "--data", "none")
+        assert done.exit_code == 2 and "--data none: there is no such folder" in done.output
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 PartName = Literal["valid", "test", "train"]
 _EVERYTHING: dict[str, Any] = {"split": "recipe", "group_by": "", "folds": None, "fold": 1, "skip": None}
 """Settings that leave nothing out of another folder."""
+_OF_ADDRESS = re.compile(r"(shards:)?[a-zA-Z][a-zA-Z0-9+.-]*:/(?!/)")
+"""How an address begins as a path, which keeps one of two slashes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ def labelled_part(run: Run, on: PartName | None, data: Path | None, store: Store
     Args:
         run: a finished run, which tells recipe, settings, data and split.
         on: a part of its data set; valid where None.
-        data: another folder in the layout of the recipe, of which all images count.
+        data: another folder in the layout of the recipe, or an address or name as a training takes; all of
+            its images count.
         store: remembers which images were looked at before.
 
     Raises:
@@ -64,7 +68,7 @@ def labelled_part(run: Run, on: PartName | None, data: Path | None, store: Store
             raise UsageError(
                 "--on names a part of the run's own data, --data another folder: give one of them."
             )
-        return _other_folder(run, data.expanduser(), store)
+        return _other_folder(run, _folder_of(data, store), store)
     from visionkit.training.restore import recorded_dataset
 
     try:
@@ -78,13 +82,25 @@ def labelled_part(run: Run, on: PartName | None, data: Path | None, store: Store
     return Part(on or "valid", dataset, dataset.train if on == "train" else dataset.valid)
 
 
+def _folder_of(data: Path, store: Store) -> Path:
+    """The folder `data`, or that of the source of this name, fetched where it is not there yet."""
+    from visionkit.sources.locate import find_folder
+    from visionkit.sources.names import is_source_name
+
+    folder = data.expanduser()
+    if folder.is_dir():
+        return folder
+    name = _OF_ADDRESS.sub(r"\g<0>/", str(data))
+    if not is_source_name(name):
+        raise UsageError(f"--data {folder}: there is no such folder.")
+    return find_folder(name, store).folder
+
+
 def _other_folder(run: Run, folder: Path, store: Store) -> Part:
     from visionkit.checks.training import check_files
     from visionkit.data.dataset import Dataset, find_labelled
     from visionkit.recorded_recipe import recorded_recipe, recorded_settings
 
-    if not folder.is_dir():
-        raise UsageError(f"--data {folder}: there is no such folder.")
     recipe = recorded_recipe(run)
     settings = recorded_settings(run, recipe)
     whole = {"subset": None} if "subset" in recipe.settings.model_fields else {}
