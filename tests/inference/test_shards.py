@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inference.stored import stored_bundle
 from PIL import Image
+from shards import conftest as shard_fixtures
+from shards.making import jpeg, tar_of
 
 from visionkit.errors import UsageError
 from visionkit.inference import growing_files
@@ -202,6 +206,120 @@ def test_torchrun_needs_parquet_and_no_standard_input(
     ):
         result = cli("predict", model, *options)
         assert result.exit_code == 2 and words in result.stderr, result.output
+
+
+# ---- whole tar files -------------------------------------------------------------------------------------
+
+
+Put = Callable[[str, bytes], str]
+put, fetches = shard_fixtures.put, shard_fixtures.fetches
+
+
+@pytest.fixture
+def stored_tars(put: Put) -> list[str]:
+    """Addresses of twelve tar files with three images each."""
+    return [
+        put(f"{tar:02}.tar", tar_of({f"{number}.jpg": jpeg(3 * tar + number) for number in range(3)}))
+        for tar in range(12)
+    ]
+
+
+SMALL_CACHE = "[paths]\ndata = own\n[cache]\nshards_gb = 0.000016\n"
+"""Room for one of the tar files."""
+
+
+@pytest.mark.parametrize("gigabytes", [0.000016, 1])
+def test_each_process_fetches_its_own_tar_files_once(
+    cli: Cli, model: Path, photos: Path, stored_tars: list[str], fetches: list[str], gigabytes: float
+) -> None:
+    call = ["predict", model, "memory://bucket/*.tar", photos, "--device", "cpu", "--out", "a.parquet"]
+    for number in (2, 1, 3):
+        Path("settings.ini").write_text(f"[paths]\ndata = own{number}\n[cache]\nshards_gb = {gigabytes}\n")
+        done = cli(*call, "--shard", f"{number}/3")
+        assert done.exit_code == 0, done.output
+        images = 12 + (3 if number == 1 else 2)  # four tar files, and a third of seven photos
+        assert f"shard {number} of 3: {images} new." in done.stderr
+        assert sorted(fetches) == [f"{tar:02}.tar" for tar in range(number - 1, 12, 3)]
+        fetches.clear()
+        assert f"nothing to do: {images} images are there" in cli(*call, "--shard", f"{number}/3").stderr
+        assert not fetches
+    found = [name.removeprefix("memory:/") for name in pd.read_parquet("a.parquet")["image"]]
+    wanted = [f"{address[9:]}/{number}.jpg" for address in stored_tars for number in range(3)]
+    assert Counter(found) == Counter([*wanted, *map(str, photos.iterdir())])
+    manifest = json.loads(Path("a.parquet/_shard-00002-of-00003.manifest.json").read_text())
+    assert (manifest["entries"], manifest["images"]) == (6, 14)
+    assert manifest["work"]["images"]["count"] == 19 and manifest["work"]["images"]["tars"] == 12
+    merged = cli("merge", "a.parquet")
+    assert merged.exit_code == 0 and "43 images in 3 shards: 43 rows" in merged.stderr, merged.output
+
+
+def test_few_tar_files_are_shared_by_the_image(cli: Cli, model: Path, stored_tars: list[str]) -> None:
+    for number in (1, 2, 3, 4):
+        done = cli(
+            *("predict", model, *stored_tars, "--device", "cpu", "--out", "a.parquet"),
+            *("--shard", f"{number}/4"),
+        )
+        assert done.exit_code == 0 and f"shard {number} of 4: 9 new." in done.stderr, done.output
+    merged = cli("merge", "a.parquet")
+    assert merged.exit_code == 0 and "36 images in 4 shards: 36 rows" in merged.stderr, merged.output
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_only_tar_files_with_missing_images_are_fetched_again(
+    cli: Cli, model: Path, put: Put, stored_tars: list[str], fetches: list[str]
+) -> None:
+    Path("settings.ini").write_text(SMALL_CACHE)
+    put("04.tar", tar_of({"a.jpg": jpeg(0), "b.jpg": b"no image", "c.jpg": jpeg(1)}))
+    call = ["predict", model, *stored_tars, stored_tars[2], "--device", "cpu", "--out", "a.parquet"]
+    call += ["--shard"]  # 02.tar twice: once for each shard
+    failed = cli(*call, "1/2")
+    assert failed.exit_code == 1 and "1 of 21 images could not be used" in failed.stderr, failed.output
+    fetches.clear()
+    again = cli(*call, "1/2")
+    assert "shard 1 of 2: 0 new, 20 were there." in again.stderr and fetches == ["04.tar"]
+    failures = Path("a.parquet/_shard-00001-of-00002.failed.csv")
+    assert len(failures.read_text().splitlines()) == 2
+    fetches.clear()
+
+    folder = Path("a.parquet/shard-00001-of-00002")
+    lost = sorted(folder.iterdir())[1]
+    names = set(pd.read_parquet(lost)["image"])
+    lost.unlink()
+    mended = cli(*call, "1/2")
+    assert f"{len(names)} new, {20 - len(names)} were there." in mended.stderr, mended.output
+    assert set(fetches) == {Path(name).parent.name for name in names} | {"04.tar"}
+    assert cli(*call, "2/2").exit_code == 0
+    merged = cli("merge", "a.parquet")
+    assert merged.exit_code == 0 and "39 images in 2 shards: 38 rows" in merged.stderr, merged.output
+
+    put("05.tar", tar_of({"0.jpg": jpeg(9)}))
+    changed = cli(*call, "1/2")
+    assert changed.exit_code == 2 and "another list of images" in changed.stderr, changed.output
+
+
+def test_rows_of_no_image_of_a_tar_file(cli: Cli, model: Path, stored_tars: list[str]) -> None:
+    call = ["predict", model, *stored_tars, "--device", "cpu", "--out", "a.parquet", "--shard", "1/1"]
+    assert cli(*call).exit_code == 0
+    part = next(Path("a.parquet/shard-00001-of-00001").iterdir())
+    Path("a.parquet/_shard-00001-of-00001.manifest.json").unlink()
+    shutil.copy(part, part.with_name("part-000009.parquet"))
+    double = cli(*call)
+    assert double.exit_code == 1 and "or not so often: " in double.stderr, double.output
+
+
+def test_nothing_is_begun_where_something_cannot_be_listed(
+    cli: Cli, model: Path, photos: Path, tmp_path: Path, stored_tars: list[str], put: Put
+) -> None:
+    (tmp_path / "bad.tar").write_bytes(b"no tar")
+    for names, words in (
+        ([*stored_tars, "memory://bucket/gone.tar"], "gone.tar: there is no such file"),
+        ([tmp_path / "bad.tar"], "bad.tar: not a whole"),
+        ([photos, tmp_path / "gone.tar"], "gone.tar: the shard cannot be read"),
+        (["memory://bucket/x*.jpg"], "no shard matches), so nobody knows"),
+    ):
+        result = cli("predict", model, *names, "--device", "cpu", "--out", "a.parquet", "--shard", "1/2")
+        assert result.exit_code in (1, 2) and words in result.stderr, result.output
+        assert result.stderr.count("Error") == 1 and not list(Path().iterdir())
 
 
 # ---- processes -------------------------------------------------------------------------------------------

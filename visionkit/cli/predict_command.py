@@ -19,7 +19,7 @@ from visionkit.inference.quick_start import without_compiler
 from visionkit.progress import Progress, Silence, quantity
 
 if TYPE_CHECKING:
-    from visionkit.inference.inputs import Input
+    from visionkit.inference.inputs import Entry, Input
     from visionkit.inference.printing import Printer
     from visionkit.inference.work import Work
 
@@ -164,7 +164,7 @@ def predict(
     options = Options(top, probabilities, overlay, decision, threshold, bs, device, precision)
     work = Work(model, options)
     if part is not None and out is not None:
-        if write_shard(work, _inputs(images, column, settings), out, part, rank) and rank is None:
+        if write_shard(work, _entries(images, column, settings), out, part, rank) and rank is None:
             raise typer.Exit(1)
         return
     inputs = list(_inputs(images, column, settings))
@@ -180,13 +180,20 @@ def predict(
 
 
 def _inputs(images: list[str], column: str | None, settings: Path | None) -> Iterator[Input]:
-    from visionkit.inference.inputs import named_inputs, names_with_list, table_inputs
+    from visionkit.inference.inputs import inputs_of
+
+    return inputs_of(_entries(images, column, settings))
+
+
+def _entries(images: list[str], column: str | None, settings: Path | None) -> Iterator[Entry]:
+    """What is named, with tar files as wholes."""
+    from visionkit.inference.inputs import named_entries, names_with_list, table_inputs
     from visionkit.settings_file import SettingsFile
     from visionkit.shards.named_images import Tars
 
     tars = Tars(lambda: SettingsFile.read(settings).store(Silence()))
     if column is None:
-        return named_inputs(names_with_list(images, sys.stdin.buffer), tars)
+        return named_entries(names_with_list(images, sys.stdin.buffer), tars)
     if "-" in images:
         raise UsageError("--column reads CSV files: name them; - is a list of images.")
     return table_inputs(images, column, tars)

@@ -15,7 +15,7 @@ from visionkit.progress import quantity
 from visionkit.visible import visible
 
 if TYPE_CHECKING:
-    from visionkit.inference.inputs import Input
+    from visionkit.inference.inputs import Entry
     from visionkit.inference.work import Work
 
 
@@ -52,7 +52,7 @@ def share_of(given: str | None, out: Path | None, images: list[str]) -> tuple[Sh
     return rank.shard, rank
 
 
-def write_shard(work: Work, inputs: Iterable[Input], out: Path, shard: Shard, rank: Rank | None) -> int:
+def write_shard(work: Work, entries: Iterable[Entry], out: Path, shard: Shard, rank: Rank | None) -> int:
     """Write the answers about one shard; returns how many of its images have none.
 
     Bars are shown by one process of a terminal only.
@@ -60,7 +60,7 @@ def write_shard(work: Work, inputs: Iterable[Input], out: Path, shard: Shard, ra
     from visionkit.inference.sharded import predict_shard
 
     with answers_progress(rank is not None and rank.local > 0) as progress:
-        outcome = predict_shard(work, inputs, out, shard, progress)
+        outcome = predict_shard(work, entries, out, shard, progress)
     if outcome.there == outcome.total:
         said = f"nothing to do: {quantity(outcome.total, 'images')} are there"
     else:

@@ -6,13 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from visionkit.errors import VisionkitError, listing
 from visionkit.inference.growing_files import CsvFile, GrowingFile, JsonLinesFile, ParquetFolder
-from visionkit.inference.image_sources import is_address
-from visionkit.inference.inputs import Input
+from visionkit.inference.inputs import Input, is_relative
+from visionkit.inference.own_tars import OwnTars, missing, refuse_surplus
 from visionkit.inference.predictor import Predictor
 from visionkit.inference.reading import in_order
 from visionkit.inference.rows import Column, json_object
@@ -55,6 +55,7 @@ class Filling:
         share: of a longer list, what this is a share of, as its record says it; the target may then hold
             no other images.
         relative: whether images are named relative to the current folder; by default it is looked up.
+        tars: tar files whose images are done as well, one after the other.
 
     Raises:
         UsageError: the target was begun with another model or other options.
@@ -67,8 +68,9 @@ class Filling:
         inputs: Sequence[Input],
         share: dict[str, Any] | None = None,
         relative: bool | None = None,
+        tars: OwnTars | None = None,
     ) -> None:
-        self.work, self.target, self.inputs = work, target, inputs
+        self.work, self.target, self.inputs, self.tars = work, target, inputs, tars or OwnTars([])
         description, options = work.description, work.options
         masks = description.task == "segmentation"
         self.overlay = target.folder is not None and (masks if options.overlay is None else options.overlay)
@@ -95,20 +97,13 @@ class Filling:
         begun = os.path.lexists(self.target.table)
         rows = [tuple(row) for row in self.table.begin()] if begun else []
         left = Counter(row[0] for row in rows)
-        todo = []
-        for each in self.inputs:
-            if left[each.name] > 0:
-                left[each.name] -= 1
-            else:
-                todo.append(each)
-        if self.share is not None and (surplus := [name for name, count in left.items() if count > 0]):
-            raise VisionkitError(
-                f"{self.target.table}: has rows of images that are not in its share of the list, or not so "
-                f"often: {listing(surplus)}. Delete this folder, and its images are done again."
-            )
-        if not todo and begun:
-            return Outcome(len(self.inputs), len(self.inputs), 0)
-        usable = any(isinstance(each.image, str) for each in todo)
+        todo = missing(self.inputs, left)
+        self.tars.take(left)
+        if self.share is not None:
+            refuse_surplus(self.target.table, left)
+        if not (todo or self.tars.pending) and begun:
+            return Outcome(self.total, self.total, 0)
+        usable = self.tars.pending or any(isinstance(each.image, str) for each in todo)
         predictor = self.work.predictor(progress) if usable else None
         if not begun:
             if self.target.folder is not None:
@@ -117,16 +112,26 @@ class Filling:
             list(self.table.begin())
         else:
             self.begin()
-        failed = FailedImages(self.target.failed, (each.name for each in self.inputs))
+        # of a share, all that have failed are tried again
+        again = None if self.share is not None else (each.name for each in self.inputs)
+        failed = FailedImages(self.target.failed, again)
+        taken = [row[1] for row in rows if len(row) > 1]
+        there = len(self.inputs) - len(todo) + self.tars.there
         try:
-            with progress.track("predict", len(todo), "images") as advance:
-                for answer in self._written(predictor, todo, [row[1] for row in rows if len(row) > 1]):
-                    self._add(answer, failed, progress)
-                    advance(1)
+            # nobody knows how many images are in tar files that were not looked at
+            with progress.track("predict", None if self.tars.pending else len(todo), "images") as advance:
+                for some in chain([todo], self.tars.missing(self.target.table)):
+                    for answer in self._written(predictor, some, taken):
+                        self._add(answer, failed, progress)
+                        advance(1)
         finally:
             self.table.close()
-        there = len(self.inputs) - len(todo)
-        return Outcome(len(self.inputs), there, failed.count, failed.path if failed.count else None)
+        return Outcome(self.total, there, failed.count, failed.path if failed.count else None)
+
+    @property
+    def total(self) -> int:
+        """Images, as far as tar files were looked at."""
+        return len(self.inputs) + self.tars.images
 
     def begin(self) -> None:
         """Write down what the target is begun with, where it is not yet."""
@@ -158,11 +163,6 @@ class Filling:
             return
         values = [name, *([answer.file] if self.files else []), *self.work.form.values(answer.prediction)]
         self.table.add(values, json_object(self.work.form, name, answer.prediction))
-
-
-def is_relative(each: Input) -> bool:
-    """Whether the name of an image counts from the current folder."""
-    return isinstance(each.image, str) and not is_address(each.image) and not os.path.isabs(each.image)
 
 
 def _table(target: Target, columns: list[Column], vocab: Sequence[str], naming: int) -> GrowingFile:

@@ -31,10 +31,12 @@ class Unusable:
     Args:
         name: what the user wrote, or the file.
         reason: why, for people.
+        unlisted: whether it may stand for any number of images, which could not be listed.
     """
 
     name: str
     reason: str
+    unlisted: bool = False
 
 
 def find_images(names: Iterable[str], tars: Tars | None = None) -> Iterator[str | Unusable]:
@@ -49,7 +51,15 @@ def find_images(names: Iterable[str], tars: Tars | None = None) -> Iterator[str 
         names: what is named.
         tars: opens tar files; by default one that keeps them where visionkit does without settings.
     """
-    tars = tars or default_tars()
+    for each in find_entries(names, tars or default_tars()):
+        if isinstance(each, Tar):
+            yield from images_in(each)
+        else:
+            yield each
+
+
+def find_entries(names: Iterable[str], tars: Tars) -> Iterator[str | Unusable | Tar]:
+    """As `find_images`, with tar files as wholes: they are not looked at."""
     for name in names:
         written = os.path.expanduser(name) if not os.path.lexists(name) else name
         if not os.path.isdir(written) and means_more(name):
@@ -64,6 +74,14 @@ def find_images(names: Iterable[str], tars: Tars | None = None) -> Iterator[str 
             yield from _matches(written)
         else:
             yield Unusable(name, "there is no such file")
+
+
+def images_in(tar: Tar) -> Iterator[str | Unusable]:
+    """The images of a tar file, in its order."""
+    try:
+        yield from tar.images()
+    except VisionkitError as error:
+        yield _unlisted(tar.named, error)
 
 
 def read_names(stream: BinaryIO) -> list[str]:
@@ -143,15 +161,15 @@ def _images_below(folder: Path) -> Iterator[str | Unusable]:
     yield from (Unusable(str(folder), each.message.removeprefix(f"{folder}: ")) for each in problems)
 
 
-def _stored(name: str, tars: Tars) -> Iterator[str | Unusable]:
+def _stored(name: str, tars: Tars) -> Iterator[str | Unusable | Tar]:
     try:
-        for each in tars.named(name):
-            if isinstance(each, Tar):
-                yield from each.images()
-            else:
-                yield each
+        yield from tars.named(name)
     except VisionkitError as error:
-        yield Unusable(name, str(error).removeprefix(f"{shown_name(name)}: ").rstrip("."))
+        yield _unlisted(name, error)
+
+
+def _unlisted(name: str, error: VisionkitError) -> Unusable:
+    return Unusable(name, str(error).removeprefix(f"{shown_name(name)}: ").rstrip("."), unlisted=True)
 
 
 def _matches(pattern: str) -> Iterator[str | Unusable]:

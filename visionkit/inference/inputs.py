@@ -14,12 +14,13 @@ from visionkit.errors import UsageError
 from visionkit.inference.image_sources import (
     Unusable,
     at_address,
-    find_images,
+    find_entries,
+    images_in,
     is_address,
     read_names,
     shown_name,
 )
-from visionkit.shards.named_images import Tars, default_tars
+from visionkit.shards.named_images import Tar, Tars, default_tars
 
 LONGEST_NAME = 200
 """Bytes of a file's name that are kept; file systems take 255, and an ending and a number are added."""
@@ -60,12 +61,30 @@ class Input(NamedTuple):
         return PurePath(*(_short(part) for part in kept))
 
 
+Entry = Input | Tar
+"""What a list of images has: an image, or a whole tar file."""
+
+
 def named_inputs(names: Iterable[str], tars: Tars | None = None) -> Iterator[Input]:
     """All images that `names` mean: files, folders, patterns and addresses, as `find_images` has them."""
+    return inputs_of(named_entries(names, tars or default_tars()))
+
+
+def named_entries(names: Iterable[str], tars: Tars) -> Iterator[Entry]:
+    """As `named_inputs`, with tar files as wholes: they are not looked at."""
     for name in names:
         below = _folder_of(name)
-        for image in find_images([name], tars):
-            yield Input(image, below)
+        for found in find_entries([name], tars):
+            yield found if isinstance(found, Tar) else Input(found, below)
+
+
+def inputs_of(entries: Iterable[Entry]) -> Iterator[Input]:
+    """All images of a list."""
+    for each in entries:
+        if isinstance(each, Tar):
+            yield from map(Input, images_in(each))
+        else:
+            yield each
 
 
 def table_inputs(tables: Iterable[str], column: str, tars: Tars | None = None) -> Iterator[Input]:
@@ -110,6 +129,22 @@ def names_with_list(names: list[str], listed: BinaryIO) -> list[str]:
     if not given:
         raise UsageError("standard input names no image; give one path or address a line.")
     return given
+
+
+def is_relative(each: Input) -> bool:
+    """Whether the name of an image counts from the current folder."""
+    return isinstance(each.image, str) and not is_address(each.image) and not os.path.isabs(each.image)
+
+
+def tar_name(tar: Tar) -> str:
+    """What stands before the names of its images in answers."""
+    return Input(tar.address).name
+
+
+def entry_name(tar: Tar) -> str:
+    """What a list says of a tar file: its name, and what changes where its content does."""
+    about = ("", "") if tar.shard is None else (str(tar.shard.size), tar.shard.tag)
+    return "\0".join((tar_name(tar), *about))
 
 
 def _folder_of(name: str) -> str:

@@ -45,7 +45,9 @@ class ShardManifest(_Said):
         names_from: the folder from which images are named; None where all names are absolute.
         work: what the answers depend on, with the list of all images and the number of shards.
         shard: which one, from 1.
-        images: in its share of the list.
+        entries: in its share of the list; each is an image, or a whole tar file.
+        listed: `NameSum` of them.
+        images: of its entries.
         names: `NameSum` of them.
         failed: of the images, those that have no row.
         parts: its files, in their order.
@@ -56,6 +58,8 @@ class ShardManifest(_Said):
     names_from: str | None
     work: dict[str, Any]
     shard: int
+    entries: int
+    listed: str
     images: int
     names: str
     failed: int
@@ -84,7 +88,7 @@ class MergedManifest(_Said):
         model: as in `ShardManifest`.
         names_from: as in `ShardManifest`.
         work: as in `ShardManifest`.
-        images: in the list; one that is there twice counts twice.
+        images: of the list; one that is there twice counts twice.
         rows: of the table.
         failed: images that have no row.
         shards: all of them.

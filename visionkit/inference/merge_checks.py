@@ -41,15 +41,7 @@ def whole_shards(folder: Path, progress: Progress) -> list[ShardManifest]:
             f"{folder}: {'; '.join(faults[:5])}{_more(faults)}.{named} Delete the folders of these shards, "
             f"and repeat visionkit predict with their --shard. {NOTHING}"
         )
-    listed = shards[0].work["images"]
-    total = NameSum()
-    for manifest in shards:
-        total.add_all(NameSum.read(manifest.names))
-    if sum(each.images for each in shards) != listed["count"] or str(total) != listed["sum"]:
-        raise VisionkitError(
-            f"{folder}: the manifests of its shards do not add up to the {listed['count']:,} images of the "
-            f"list: somebody has changed them. Predict into a new folder. {NOTHING}"
-        )
+    _refuse_other_sum(folder, shards)
     return shards
 
 
@@ -103,6 +95,7 @@ def _is_of_a_shard(manifest: ShardManifest) -> bool:
     of, images = manifest.work.get("shards"), manifest.work.get("images")
     try:
         NameSum.read(manifest.names)
+        NameSum.read(manifest.listed)
     except ValueError:
         return False
     listed = isinstance(images, dict) and isinstance(images.get("count"), int) and "columns" in manifest.work
@@ -168,6 +161,22 @@ def _refuse_strangers(folder: Path, shards: list[ShardManifest]) -> None:
         raise VisionkitError(
             f"{folder}: {listing(found)} {'is' if len(found) == 1 else 'are'} of no shard, and would be read "
             f"as a part of the table. Take it out of the folder. {NOTHING}"
+        )
+
+
+def _refuse_other_sum(folder: Path, shards: list[ShardManifest]) -> None:
+    """Refuse shards whose entries, images and whole tar files, are together not those of the list."""
+    listed = shards[0].work["images"]
+    total = NameSum()
+    for manifest in shards:
+        total.add_all(NameSum.read(manifest.listed))
+    same = sum(each.entries for each in shards) == listed["count"] and str(total) == listed["sum"]
+    if "tars" not in listed:  # then each entry is an image
+        same = same and all((each.entries, each.listed) == (each.images, each.names) for each in shards)
+    if not same:
+        raise VisionkitError(
+            f"{folder}: the manifests of its shards do not add up to the {listed['count']:,} images and tar "
+            f"files of the list: somebody has changed them. Predict into a new folder. {NOTHING}"
         )
 
 

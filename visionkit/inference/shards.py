@@ -1,7 +1,7 @@
 """Even shares of a list of images, one for each of many processes, which know nothing of each other.
 
-Image number I of the list belongs to shard I modulo N: every process finds its share from the names alone,
-without knowing how many there are, and folders with large photos are spread over all shards.
+Number I of the list belongs to shard I modulo N: every process finds its share from the names alone, and
+folders with large photos are spread over all shards.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class NameSum:
         digest = blake2b(name.encode(), digest_size=_SUM_BYTES).digest()
         self.total = (self.total + int.from_bytes(digest, "big")) % (1 << 8 * _SUM_BYTES)
 
-    def add_all(self, other: NameSum) -> None:
-        """All that are in another sum."""
-        self.total = (self.total + other.total) % (1 << 8 * _SUM_BYTES)
+    def add_all(self, other: NameSum, times: int = 1) -> None:
+        """All that are in another sum, so many times."""
+        self.total = (self.total + times * other.total) % (1 << 8 * _SUM_BYTES)
 
     def __str__(self) -> str:
         return f"{self.total:0{2 * _SUM_BYTES}x}"

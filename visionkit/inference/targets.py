@@ -87,6 +87,11 @@ class ShardTarget(Target):
         return self._own("manifest.json")
 
     @property
+    def tars(self) -> Path:
+        """Says how many images are in each tar file of the shard that was looked at."""
+        return self._own("tars.jsonl")
+
+    @property
     def place(self) -> Path:
         return self.table
 
@@ -248,15 +253,18 @@ class FailedImages:
 
     Args:
         path: the file.
-        again: images that are tried again, so that what was said of them counts no longer.
+        again: images that are tried again, so that what was said of them counts no longer; None for all.
     """
 
-    def __init__(self, path: Path, again: Iterable[str]) -> None:
+    def __init__(self, path: Path, again: Iterable[str] | None) -> None:
         self.path = path
         self.count = 0
         self._begun = False
         if os.path.lexists(path):
-            self._keep_others(set(again))
+            if again is None:
+                path.unlink()
+            else:
+                self._keep_others(set(again))
 
     def add(self, image: str, reason: str) -> None:
         """List one more."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from secrets import token_hex
@@ -35,6 +36,8 @@ _LOCAL = "file://"
 _WEB = ("http://", "https://")
 _LISTED = 4
 """Tar files of which memory holds what is in them."""
+_ROOM = 4
+"""The next tar file is fetched ahead where the cache has room for so many: others may be read beside it."""
 
 
 class Tars:
@@ -51,6 +54,7 @@ class Tars:
         self._store = store
         self._lock = threading.Lock()
         self._open: tuple[Shard, BinaryIO] | None = None
+        self._next: _Fetch | None = None
         self._places: dict[Shard, dict[str, tuple[int, int]]] = {}
 
     @cached_property
@@ -66,18 +70,19 @@ class Tars:
         """
         for address in expand(name):
             if is_tar(address):
-                yield Tar(address if is_remote(address) else Path(address).absolute().as_uri(), self)
+                whole = address if is_remote(address) else Path(address).absolute().as_uri()
+                yield Tar(whole, address, self)
             elif Path(address).suffix.lower() in IMAGE_ENDINGS:
                 yield StoredImage(address, self)
 
-    def images(self, tar: Shard, public: str) -> list[StoredImage]:
-        """The images in a tar file, in its order, which are called PUBLIC/NAME.
+    def images(self, tar: Shard, above: str) -> list[StoredImage]:
+        """The images in a tar file, in its order, which are called ABOVE/NAME.
 
         Raises:
             VisionkitError: it cannot be fetched, or is no whole tar file.
         """
         with self._lock:
-            return [StoredImage(f"{public}/{name}", self, tar, len(public) + 1) for name in self._listed(tar)]
+            return [StoredImage(f"{above}/{name}", self, tar, len(above) + 1) for name in self._listed(tar)]
 
     def read(self, tar: Shard, name: str, most: int) -> bytes:
         """At most so many bytes of an image, and one more where it has more.
@@ -93,6 +98,13 @@ class Tars:
             file = self._file(tar)
             file.seek(offset)
             return file.read(min(length, most + 1))
+
+    def fetch_ahead(self, tar: Shard) -> None:
+        """Fetch a tar file in a thread, and hold it, unless the cache is too small for that."""
+        if not tar.is_local and self.cache.limit >= _ROOM * tar.size:
+            with self._lock:
+                self._next = _Fetch(self.cache, tar)
+                self._next.start()
 
     def _listed(self, tar: Shard) -> dict[str, tuple[int, int]]:
         """Where each image lies."""
@@ -110,7 +122,9 @@ class Tars:
     def _file(self, tar: Shard) -> BinaryIO:
         if self._open is None or self._open[0] != tar:
             self._close()
-            self._open = tar, self.cache.open(tar)
+            ahead, self._next = self._next, None
+            fetched = ahead.result() if ahead is not None and ahead.tar == tar else None
+            self._open = tar, fetched or self.cache.open(tar)
         return self._open[1]
 
     def _close(self) -> None:
@@ -122,11 +136,29 @@ class Tars:
         self._close()
 
 
+class _Fetch(threading.Thread):
+    """Opens a tar file of the cache; whoever needs it hears what is wrong when it opens it itself."""
+
+    def __init__(self, cache: ShardCache, tar: Shard) -> None:
+        super().__init__(daemon=True)
+        self.tar = tar
+        self._cache = cache
+        self._file: BinaryIO | None = None
+
+    def run(self) -> None:
+        with suppress(VisionkitError, OSError):
+            self._file = self._cache.open(self.tar)
+
+    def result(self) -> BinaryIO | None:
+        self.join()
+        return self._file
+
+
 class StoredImage(str):
     """The address of an image in an object store or in a tar file, with what reads it.
 
     Args:
-        address: as it is shown to people.
+        address: of the image.
         tars: opens the tar file.
         tar: the one that it is in; by default its address says so.
         start: where its name in the tar file begins in the address.
@@ -176,11 +208,20 @@ class Tar:
 
     Args:
         address: of the tar file; file:// for one on the disk.
+        named: the path or address by which it was found.
         tars: opens it.
+        shard: what is at the address, where that is known.
     """
 
     address: str
+    named: str = field(compare=False)
     tars: Tars
+    shard: Shard | None = None
+
+    def fetch_ahead(self) -> None:
+        """Begin to fetch it, where it was looked at and the cache has room."""
+        if self.shard is not None:
+            self.tars.fetch_ahead(self.shard)
 
     def images(self) -> list[StoredImage]:
         """What is in it, in its order.
@@ -188,12 +229,18 @@ class Tar:
         Raises:
             VisionkitError: it cannot be fetched, or is no whole tar file.
         """
-        return self.tars.images(_shard(self.address), self.public)
+        return self.tars.images(self.shard or _shard(self.address), self.address)
 
-    @property
-    def public(self) -> str:
-        """What it is called in names of images."""
-        return shown(self.address)
+
+def looked_at(tars: Sequence[Tar]) -> list[Tar]:
+    """The same ones with what is at their addresses; sizes and tags are asked for, many at once.
+
+    Raises:
+        VisionkitError: one is not there, or cannot be reached.
+    """
+    addresses = list(dict.fromkeys(tar.address for tar in tars))
+    found = dict(zip(addresses, shards_at([_path(each) for each in addresses]))) if addresses else {}
+    return [replace(tar, shard=found[tar.address]) for tar in tars]
 
 
 @lru_cache(maxsize=1)
