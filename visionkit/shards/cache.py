@@ -85,11 +85,14 @@ class ShardCache:
         """Bytes that the folder holds, or has promised to fetches that are under way."""
         return sum(entry.reserved for entry in self._entries())
 
-    def read_since(self, shard: Shard, moment: float) -> bool:
-        """Whether somebody has read the shard since `moment`; fetching alone is no reading."""
-        with suppress(OSError):
+    def passed_since(self, shard: Shard, moment: float) -> bool:
+        """Whether the shard was read since `moment`, or has gone; fetching alone is no reading."""
+        try:
             return self.place(shard).stat().st_atime >= moment
-        return False
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
 
     def _fetched(self, shard: Shard, place: Path) -> BinaryIO:
         part = self.folder / f".{shard.key}.{shard.size}.part"

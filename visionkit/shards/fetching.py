@@ -49,7 +49,7 @@ def _fetch(found: ShardSet, numbers: list[int], depth: int, stop: threading.Even
         return
     for place, number in enumerate(numbers):
         while place - first >= depth:
-            while first < place and found.cache.read_since(found.shards[numbers[first]], began):
+            while first < place and found.cache.passed_since(found.shards[numbers[first]], began):
                 first += 1
             if place - first >= depth and stop.wait(LOOK):
                 return
