@@ -21,7 +21,8 @@ from visionkit.errors import DataError, VisionkitError
 from visionkit.shards import cache as caching
 from visionkit.shards import trying
 from visionkit.shards.addresses import Shard, shards_at
-from visionkit.shards.cache import ShardCache, digest_of
+from visionkit.shards.cache import ShardCache
+from visionkit.shards.contents import digest_of
 
 Put = Callable[[str, bytes], str]
 

@@ -13,7 +13,6 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 from visionkit.errors import DataError, VisionkitError
 from visionkit.progress import quantity
 from visionkit.shards.addresses import Shard, file_system, reason, shown
+from visionkit.shards.contents import open_local, refuse_changed
 from visionkit.shards.forking import not_forked
 from visionkit.shards.trying import TRIES, is_missing, seconds_before
 
@@ -29,10 +29,6 @@ SPARED = 1 << 30
 """Bytes of the disk that are left free."""
 _PART = re.compile(r"\.([0-9a-f]{32})\.(\d+)\.part")
 _WHOLE = re.compile(r"([0-9a-f]{32})\.tar")
-
-
-class ChangedShard(DataError):
-    """A shard is not what it was when it was indexed."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class ShardCache:
             VisionkitError: it cannot be fetched, or there is no room for it.
         """
         if shard.is_local:
-            return _local(shard)
+            return open_local(shard)
         place = self.place(shard)
         if (found := _whole(place, shard.size)) is not None:
             return found
@@ -110,7 +106,7 @@ class ShardCache:
                     f"{shown(shard.address)}: cannot be fetched ({fault}). Check the network and the store's "
                     "credentials, and try again."
                 )
-            _refuse_changed(shard, part)
+            refuse_changed(shard, part)
             file = part.open("rb")
             try:
                 os.fsync(file.fileno())
@@ -197,37 +193,6 @@ class _Entry:
             lock.release()
 
 
-def _local(shard: Shard) -> BinaryIO:
-    try:
-        file = open(shard.address, "rb")  # noqa: SIM115 (whoever calls closes it)
-    except OSError as error:
-        raise DataError(f"{shard.address}: the shard cannot be read any more ({error.strerror}).") from error
-    status = os.fstat(file.fileno())
-    same = status.st_size == shard.size and (
-        str(status.st_mtime_ns) == shard.tag or _is_still(file, status.st_mtime_ns, shard)
-    )
-    if not same:
-        file.close()
-        raise ChangedShard(
-            f"{shard.address}: the shard is not what it was when it was indexed. Start anew: then it is "
-            "indexed again."
-        )
-    file.seek(0)
-    return file
-
-
-_looked_at: dict[tuple[str, int, str], bool] = {}
-"""Local shards whose time has changed: address, time and digest, and whether they still have that digest."""
-
-
-def _is_still(file: BinaryIO, time_ns: int, shard: Shard) -> bool:
-    """Whether a file that was touched has its content yet; read once for each time that it has."""
-    mark = shard.address, time_ns, shard.digest
-    if mark not in _looked_at:
-        _looked_at[mark] = not shard.digest or digest_of(file) == shard.digest
-    return _looked_at[mark]
-
-
 def _whole(place: Path, size: int) -> BinaryIO | None:
     """The file at `place`, marked as read; None where there is none of this size."""
     try:
@@ -281,23 +246,3 @@ def _fetch(shard: Shard, part: Path) -> str:
         return reason(error)
     have = part.stat().st_size
     return "" if have == shard.size else f"{have:,} of {shard.size:,} bytes came"
-
-
-def _refuse_changed(shard: Shard, part: Path) -> None:
-    if not shard.digest:
-        return
-    with part.open("rb") as file:
-        if digest_of(file) != shard.digest:
-            raise ChangedShard(
-                f"{shown(shard.address)}: its content is not what it was when it was indexed. Start anew: "
-                "then it is indexed again."
-            )
-
-
-def digest_of(file: BinaryIO) -> str:
-    """A hash of the file's whole content, 32 hexadecimal digits."""
-    found = blake2b(digest_size=16)
-    file.seek(0)
-    while data := file.read(1 << 20):
-        found.update(data)
-    return found.hexdigest()

@@ -24,7 +24,8 @@ from visionkit.atomic import atomic_file
 from visionkit.errors import DataError, UsageError, VisionkitError
 from visionkit.progress import Progress
 from visionkit.shards.addresses import WEB, Shard, file_system, shown
-from visionkit.shards.cache import ShardCache, digest_of
+from visionkit.shards.cache import ShardCache
+from visionkit.shards.contents import digest_of
 from visionkit.shards.tars import Sample, samples
 from visionkit.shards.trying import tried
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from visionkit.errors import DataError
 from visionkit.shards.addresses import Shard, shown
-from visionkit.shards.cache import ChangedShard, ShardCache
+from visionkit.shards.cache import ShardCache
+from visionkit.shards.contents import ChangedShard
 from visionkit.shards.index import Part, forget, read_list, read_part
 
 
