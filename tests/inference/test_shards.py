@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -23,9 +25,12 @@ from PIL import Image
 from shards import conftest as shard_fixtures
 from shards.making import jpeg, tar_of
 
-from visionkit.errors import UsageError
-from visionkit.inference import growing_files
+from visionkit.errors import DataError, UsageError
+from visionkit.inference import growing_files, image_sources
+from visionkit.inference.inputs import named_entries, names_with_list
 from visionkit.inference.shards import ListMark, NameSum, Shard, torchrun_rank
+from visionkit.inference.shares import Share
+from visionkit.shards.named_images import Tars
 
 NAMES = st.lists(st.text(max_size=4), max_size=40)
 
@@ -208,6 +213,19 @@ def test_torchrun_needs_parquet_and_no_standard_input(
         assert result.exit_code == 2 and words in result.stderr, result.output
 
 
+def test_memory_does_not_grow_with_copies_of_the_list(tmp_path: Path) -> None:
+    count = 5_000
+    for number in range(count):
+        (tmp_path / f"image-{number:06}.jpg").touch()
+    listed = b"".join(b"%s\n" % bytes(file) for file in tmp_path.iterdir())
+    for names in ([str(tmp_path)], ["-"]):
+        tracemalloc.start()
+        share = Share(named_entries(names_with_list(names, BytesIO(listed)), Tars()), Shard(1, 50))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(share.inputs) == count // 50 and peak < 2.5 * len(listed), names
+
+
 # ---- whole tar files -------------------------------------------------------------------------------------
 
 
@@ -308,10 +326,25 @@ def test_rows_of_no_image_of_a_tar_file(cli: Cli, model: Path, stored_tars: list
 
 
 def test_nothing_is_begun_where_something_cannot_be_listed(
-    cli: Cli, model: Path, photos: Path, tmp_path: Path, stored_tars: list[str], put: Put
+    cli: Cli,
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    stored_tars: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "bad.tar").write_bytes(b"no tar")
+    (tmp_path / "away").mkdir()
+    scan = image_sources.scan_folder
+
+    def hiccup(folder: Path) -> tuple[list[str], list[str]]:
+        if folder.name != "away":
+            return scan(folder)
+        raise DataError(f"{folder}: the folder cannot be read (stale).") from OSError("stale")
+
+    monkeypatch.setattr(image_sources, "scan_folder", hiccup)
     for names, words in (
+        ([photos, tmp_path / "away"], "away: cannot be listed (the folder cannot be read (stale)), so nobody"),
         ([*stored_tars, "memory://bucket/gone.tar"], "gone.tar: there is no such file"),
         ([tmp_path / "bad.tar"], "bad.tar: not a whole"),
         ([photos, tmp_path / "gone.tar"], "gone.tar: the shard cannot be read"),

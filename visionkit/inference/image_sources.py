@@ -12,7 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from visionkit.data.images import image_files
+from visionkit.data.images import image_files, image_names_below, scan_folder, skipped_names
 from visionkit.data.problems import gathering
 from visionkit.errors import DataError, VisionkitError
 from visionkit.progress import Advance, Silence, Unit, quantity
@@ -87,8 +87,19 @@ def images_in(tar: Tar) -> Iterator[str | Unusable]:
 def read_names(stream: BinaryIO) -> list[str]:
     r"""The names in a list with one a line, or with a NUL behind each, as from `find -print0`."""
     data = stream.read().removeprefix(b"\xef\xbb\xbf")
-    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
-    return [os.fsdecode(line) for line in lines if line.strip()]
+    end = b"\0" if b"\0" in data else b"\n"
+    return [os.fsdecode(line) for line in _pieces(data, end) if line.strip()]
+
+
+def _pieces(data: bytes, end: bytes) -> Iterator[bytes]:
+    """What `split` gives, one by one; lines without a carriage return at the end."""
+    begin = 0
+    while begin <= len(data):
+        place = data.find(end, begin)
+        place = len(data) if place < 0 else place
+        piece = data[begin:place]
+        yield piece if end == b"\0" else piece.rstrip(b"\r")
+        begin = place + 1
 
 
 def is_address(name: str) -> bool:
@@ -152,12 +163,23 @@ class _Capped(Silence):
 
 
 def _images_below(folder: Path) -> Iterator[str | Unusable]:
+    """All images in a folder, of which memory has the names from there only: they have to be sorted."""
+    names: list[str] = []
+    faults: list[Unusable] = []
     with gathering() as problems:
         try:
-            found: list[str | Unusable] = [str(file) for file in image_files(folder, recursive=True)]
+            names, folders = scan_folder(folder)
+            names = sorted(names + image_names_below(folder, folders)) if folders else names
+            if skipped := skipped_names(folder):
+                names = [name for name in names if name not in skipped]
+            if not names:
+                image_files(folder, recursive=True)  # says why
         except DataError as error:
-            found = [Unusable(str(folder), str(error).removeprefix(f"{folder}: "))]
-    yield from found
+            reason = str(error).removeprefix(f"{folder}: ")
+            faults = [Unusable(str(folder), reason, unlisted=isinstance(error.__cause__, OSError))]
+    above = "" if folder == Path() else os.path.join(folder, "")
+    yield from (above + name for name in names)
+    yield from faults
     yield from (Unusable(str(folder), each.message.removeprefix(f"{folder}: ")) for each in problems)
 
 

@@ -41,7 +41,9 @@ def predict_shard(
     Args:
         work: the model, and what is asked.
         entries: the list, the same in every process: images, and tar files, of which a process fetches those
-            of its share only where there are enough of them.
+            of its share only where there are enough of them. Images of the shard stay in memory, as do the
+            addresses of all tar files; of a folder or of a list of names, all names are in memory while it
+            is gone through, which takes some 100 bytes for each.
         out: a folder of Parquet files, which ends in .parquet.
         shard: which of them are done here.
         progress: hears how far it is, and of images that cannot be used.

@@ -77,9 +77,10 @@ class Share:
 
     def _seen(self, each: Input) -> Input:
         if isinstance(each.image, Unusable) and each.image.unlisted:
+            reason = each.image.reason.rstrip(".")
             raise VisionkitError(
-                f"{shown_name(each.image.name)}: cannot be listed ({each.image.reason}), so nobody knows "
-                "which images are whose. Nothing was written: mend what is named, or leave it out."
+                f"{shown_name(each.image.name)}: cannot be listed ({reason}), so nobody knows which "
+                "images are whose. Nothing was written: mend what is named, or leave it out."
             )
         self.mark.add(each.name)
         self.relative = self.relative or is_relative(each)
