@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from visionkit.errors import UsageError, VisionkitError
-from visionkit.inference import growing_files
+from visionkit.inference import growing_files, merging
 from visionkit.inference.growing_files import ParquetFolder
 from visionkit.inference.manifest import ShardManifest, parts_in, write_manifest
 from visionkit.inference.merging import merge_shards
@@ -265,10 +266,27 @@ def test_shards_and_images_are_named(cli: Cli, table: Path) -> None:
     failed = table / f"_{third.name}.failed.csv"
     failed.write_text("image,reason\n6.png,no image\n")
     assert "shard 3 of 3: has other images than its share of the list" in refused()
+    for spoilt in ("\n", "5.png,no image,really\n", "image,reason\n\n5.png,no image\n"):
+        failed.write_text(spoilt if "reason" in spoilt else f"image,reason\n{spoilt}")
+        assert f"{failed}: row 2 is not an image and a reason" in refused()
     failed.unlink()
     assert "lists 0 images, and 1 have failed" in refused()
     restore()
     assert cli("merge", table).exit_code == 0
+
+
+def test_a_shard_that_is_added_to_meanwhile(cli: Cli, table: Path) -> None:
+    manifest = ShardTarget(table, table / Shard(3, 3).name, ".parquet").manifest
+    write = merging.write_one
+
+    def meanwhile(*args: Any) -> None:
+        write(*args)
+        manifest.unlink()  # what visionkit predict begins with
+
+    with patch.object(merging, "write_one", meanwhile):
+        result = cli("merge", table, "--out", "one.parquet")
+    assert result.exit_code == 1 and "has added to a shard while it was merged" in result.stderr
+    assert not Path("one.parquet").exists() and not (table / "_manifest.json").exists()
 
 
 @pytest.mark.parametrize(

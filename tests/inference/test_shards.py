@@ -199,6 +199,25 @@ def test_more_shards_than_images(cli: Cli, model: Path, photos: Path) -> None:
     assert len(pd.read_parquet("a.parquet")) == 1
 
 
+def test_shards_without_images_that_were_killed(cli: Cli, model: Path) -> None:
+    Path("none.csv").write_text("path\n")
+    call = ["predict", model, "none.csv", "--column", "path", "--device", "cpu", "--out", "a.parquet"]
+    parts = [Path(f"a.parquet/shard-0000{number}-of-00002/part-000000.parquet") for number in (1, 2)]
+    for number in (1, 2):
+        assert cli(*call, "--shard", f"{number}/2").exit_code == 0
+        manifest = Path(f"a.parquet/_shard-0000{number}-of-00002.manifest.json")
+        said = json.loads(manifest.read_text())  # as an earlier version left it, after a kill
+        manifest.write_text(json.dumps({**said, "parts": []}))
+        parts[number - 1].unlink()
+    refused = cli("merge", "a.parquet", "--out", "one.parquet")
+    assert refused.exit_code == 1 and "Repeat visionkit predict with --shard 1/2" in refused.stderr
+    for number in (1, 2):
+        assert cli(*call, "--shard", f"{number}/2").exit_code == 0 and parts[number - 1].is_file()
+    merged = cli("merge", "a.parquet", "--out", "one.parquet")
+    assert merged.exit_code == 0, merged.output
+    assert "image" in pd.read_parquet("one.parquet").columns
+
+
 def test_torchrun_needs_parquet_and_no_standard_input(
     cli: Cli, model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,7 +363,7 @@ def test_nothing_is_begun_where_something_cannot_be_listed(
 
     monkeypatch.setattr(image_sources, "scan_folder", hiccup)
     for names, words in (
-        ([photos, tmp_path / "away"], "away: cannot be listed (the folder cannot be read (stale)), so nobody"),
+        ([photos, tmp_path / "away"], "away: cannot be listed (the folder cannot be read (stale)), so"),
         ([*stored_tars, "memory://bucket/gone.tar"], "gone.tar: there is no such file"),
         ([tmp_path / "bad.tar"], "bad.tar: not a whole"),
         ([photos, tmp_path / "gone.tar"], "gone.tar: the shard cannot be read"),

@@ -102,6 +102,7 @@ class Filling:
         if self.share is not None:
             refuse_surplus(self.target.table, left)
         if not (todo or self.tars.pending) and begun:
+            self.table.close()  # a table without rows has its columns, too, which a kill may have left out
             return Outcome(self.total, self.total, 0)
         usable = self.tars.pending or any(isinstance(each.image, str) for each in todo)
         predictor = self.work.predictor(progress) if usable else None

@@ -51,10 +51,25 @@ def failed_rows(folder: Path, manifest: ShardManifest) -> Iterator[list[str]]:
     Raises:
         VisionkitError: their list is damaged.
     """
-    if manifest.failed:
-        rows = (row for row, _ in csv_records(_target(folder, manifest).failed))
-        next(rows, None)
-        yield from rows
+    if not manifest.failed:
+        return
+    path = _target(folder, manifest).failed
+    for number, (row, _) in enumerate(csv_records(path), start=1):
+        if len(row) != 2:
+            raise VisionkitError(
+                f"{path}: row {number} is not an image and a reason: somebody has changed the file. Repeat "
+                f"visionkit predict with --shard {manifest.shard}/{manifest.work['shards']}. {NOTHING}"
+            )
+        if number > 1:
+            yield row
+
+
+def is_unchanged(folder: Path, shards: list[ShardManifest]) -> bool:
+    """Whether the manifests are still what was read: who adds to a shard takes its manifest away first."""
+    try:
+        return all(read_manifest(_target(folder, each).manifest, ShardManifest) == each for each in shards)
+    except VisionkitError:
+        return False
 
 
 def double_images(folders: Sequence[Path], most: int = 5) -> list[str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from visionkit import __version__
 from visionkit.atomic import atomic_file
 from visionkit.disk_faults import cannot_write
-from visionkit.errors import UsageError
+from visionkit.errors import UsageError, VisionkitError
 from visionkit.inference.growing_files import csv_record
 from visionkit.inference.manifest import MERGED, MergedManifest, MergedShard, ShardManifest, write_manifest
-from visionkit.inference.merge_checks import failed_rows, whole_shards
+from visionkit.inference.merge_checks import failed_rows, is_unchanged, whole_shards
 from visionkit.inference.one_parquet import is_same_table, refuse_other, write_one
 from visionkit.inference.targets import beside
 from visionkit.progress import Progress, Silence
@@ -68,6 +68,13 @@ def merge_shards(folder: Path, out: Path | None = None, progress: Progress | Non
         if out is not None and not there:
             write_one(out, folder, manifest, progress)
         write_manifest(folder / MERGED, manifest)
+        if not is_unchanged(folder, shards):  # looked at last: whoever comes later takes away what we wrote
+            for written in (folder / MERGED, *([out] if out is not None and not there else [])):
+                written.unlink(missing_ok=True)
+            raise VisionkitError(
+                f"{folder}: visionkit predict has added to a shard while it was merged. Wait until it has "
+                "ended, and merge again."
+            )
     except OSError as error:
         raise cannot_write(error.filename or folder, error) from error
     return Merged(manifest, failed if manifest.failed else None, there)

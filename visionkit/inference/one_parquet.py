@@ -61,7 +61,7 @@ def write_one(out: Path, folder: Path, manifest: MergedManifest, progress: Progr
 
     Raises:
         OSError: it cannot be written.
-        VisionkitError: a part cannot be read, or has other columns than the first.
+        VisionkitError: a part cannot be read, or has other columns than the first; or there is none.
     """
     from pyarrow import ArrowException, Table, parquet
 
@@ -69,6 +69,11 @@ def write_one(out: Path, folder: Path, manifest: MergedManifest, progress: Progr
     paths = [
         folder / Shard(each.shard, of).name / part.file for each in manifest.shards for part in each.parts
     ]
+    if not paths:  # of older calls that had no image, and were killed once
+        raise VisionkitError(
+            f"{folder}: none of its shards has a file, so nobody knows the columns. Repeat visionkit predict "
+            f"with --shard 1/{of}, which writes one without rows. {_NOTHING}"
+        )
     schema = parquet.read_schema(paths[0])
     most = max(1, min(MOST_ROWS, VALUES_OF_A_PART // len(schema)))
     written = 0

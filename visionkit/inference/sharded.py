@@ -116,10 +116,5 @@ def _whole(said: ShardManifest, filling: Filling, target: ShardTarget, share: Sh
     record = filling.record
     same = said.work == record.work and said.names_from == record.names_from
     ours = (said.shard, said.entries, said.listed) == (share.shard.number, share.count, str(share.sum))
-    return (
-        same
-        and ours
-        and said.failed == 0
-        and said.rows == said.images
-        and as_written(target.table, said.parts)
-    )
+    done = bool(said.parts) and said.failed == 0 and said.rows == said.images
+    return same and ours and done and as_written(target.table, said.parts)

@@ -277,7 +277,7 @@ class FailedImages:
 
     def _keep_others(self, again: set[str]) -> None:
         rows = [row for row, _ in csv_records(self.path)]
-        kept = [row for row in rows[1:] if row[0] not in again]
+        kept = [row for row in rows[1:] if row and row[0] not in again]
         if kept:
             write_atomically(self.path, b"".join(map(csv_record, [rows[0], *kept])).decode())
             self._begun = True
