@@ -123,6 +123,23 @@ def test_a_validation_is_not_waited_for(pets: Path, tmp_path: Path) -> None:
     assert Run.read(tmp_path / "run").status == "interrupted"
 
 
+LOOKING_AT_OTHER_TIMES = """
+    import os
+    from visionkit.training import recording
+    recording.TELL_EVERY = 0.0 if os.environ.get("RANK") == "0" else 1000.0
+"""
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_is_told_once(pets: Path, tmp_path: Path) -> None:
+    mine = pets_that(LOOKING_AT_OTHER_TIMES, tmp_path)
+    words = [*CLI, mine, "--data", str(pets), *SMALL, "--bs", "4", "--epochs", "2", "--lr", "1e30", *TWO]
+    done = call([*words, "--out", "run"], tmp_path)
+    assert done.returncode == 1 and done.stderr.count("Error:") == 1, done.stderr
+    assert "the loss is " in done.stderr and "visionkit resume run --on-nan skip" in done.stderr
+    assert Run.read(tmp_path / "run").info["error"].startswith("LossIsNaN")
+
+
 @pytest.mark.slow
 def test_what_one_has_to_say_is_said_once(pets: Path, tmp_path: Path) -> None:
     (pets / "images" / "Abyssinian_1.jpg").write_bytes(b"no image")

@@ -123,7 +123,7 @@ class Saving(Callback):
         return position if save(position) else None
 
     def save(self, position: Position) -> bool:
-        """Write a checkpoint; returns whether it is. What keeps it from being written is told, and no error."""
+        """Write a checkpoint, and return whether it is; what keeps it from being so is told, and no error."""
         began = time.perf_counter()
         if not weights_are_finite(self.learn.model):
             self.note(f"checkpoint not saved at {position}: the weights are no numbers any more.")

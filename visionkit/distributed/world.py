@@ -60,13 +60,9 @@ class World:
         if self.size == 1:
             return make()
         made: Any = None
-        error: Exception | None = None
-        if self.leads:
-            try:
+        with self.ending_together():
+            if self.leads:
                 made = make()
-            except Exception as failed:
-                error = failed
-        self._all_well(error)
         held = [made]
         dist.broadcast_object_list(held, src=0, group=self.control)
         return held[0]
@@ -81,13 +77,9 @@ class World:
             return work()
         done: list[T] = []
         for turn in (True, False):
-            error: Exception | None = None
-            if (self.local_rank == 0) is turn:
-                try:
+            with self.ending_together():
+                if (self.local_rank == 0) is turn:
                     done.append(work())
-                except Exception as failed:
-                    error = failed
-            self._all_well(error)
         return done[0]
 
     def agreed(self, wanted: bool) -> bool:
@@ -118,13 +110,28 @@ class World:
         if self.size > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
-    def _all_well(self, error: Exception | None) -> None:
-        """Raise where any process has failed: its own error there, `EndedElsewhere` in the others."""
+    @contextmanager
+    def ending_together(self) -> Iterator[None]:
+        """Work that may fail in any of them, at the end of which they wait for each other.
+
+        Raises:
+            EndedElsewhere: another process has failed; the first that has raises its own error, and tells.
+        """
+        if self.size == 1:
+            yield
+            return
+        error: Exception | None = None
+        try:
+            yield
+        except Exception as failed:
+            error = failed
         codes = self.gathered(None if error is None else getattr(error, "exit_code", 1))
-        if error is not None:
+        failing = [rank for rank, code in enumerate(codes) if code is not None]
+        if not failing:
+            return
+        if error is not None and failing[0] == self.rank:
             raise error
-        if failed := [code for code in codes if code is not None]:
-            raise EndedElsewhere(failed[0])
+        raise EndedElsewhere(codes[failing[0]])
 
 
 ALONE = World()

@@ -14,6 +14,7 @@ from fastai.callback.core import Callback
 from visionkit.checks.memory import Stamp, stamp
 from visionkit.checks.training import check_files
 from visionkit.data.splits import relative_name
+from visionkit.distributed.world import ALONE, World
 from visionkit.errors import DataError, VisionkitError, listing
 from visionkit.loading.loader import CachedLoading
 from visionkit.training.memory import ran_out_of_memory
@@ -35,13 +36,14 @@ class Unchanged(Callback):
     Args:
         dataset: as it was checked.
         note: told of files that changed.
+        world: the processes that train together, all of which end where one of them has to.
     """
 
     order = -90
     run_valid = False
 
-    def __init__(self, dataset: Dataset, note: Callable[[str], None]) -> None:
-        self.dataset, self.note = dataset, note
+    def __init__(self, dataset: Dataset, note: Callable[[str], None], world: World = ALONE) -> None:
+        self.dataset, self.note, self.world = dataset, note, world
         self._stamps: dict[Path, Stamp | None] = {}
 
     def before_fit(self) -> None:
@@ -49,8 +51,9 @@ class Unchanged(Callback):
             self._stamps = {file: stamp(file) for file in _files(self.dataset)}
 
     def before_epoch(self) -> None:
-        if self._stamps and not is_cached(self.learn.dls):
-            self._look()
+        with self.world.ending_together():
+            if self._stamps and not is_cached(self.learn.dls):
+                self._look()
 
     def _look(self) -> None:
         now = {file: stamp(file) for file in self._stamps}

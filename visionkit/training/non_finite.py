@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,7 +14,8 @@ from fastai.callback.core import Callback
 from fastai.learner import CancelBatchException, Learner
 from torch import Tensor
 
-from visionkit.errors import VisionkitError, listing
+from visionkit.distributed.world import ALONE, World
+from visionkit.errors import EndedElsewhere, VisionkitError, listing
 from visionkit.training import recording
 from visionkit.training.batch_files import batch_files
 from visionkit.training.finite import all_finite, weights_are_finite
@@ -23,6 +26,8 @@ IN_A_ROW = 10
 """Batches one after the other that may be left out."""
 SHARE = 0.1
 """Of an epoch's batches that may be left out; one may in any case."""
+LOOK_EVERY = 20
+"""Batches after which several processes look at their losses."""
 
 
 class LossIsNaN(VisionkitError):
@@ -34,7 +39,8 @@ class NonFinite(Callback):
 
     "stop" raises `LossIsNaN`, which names the first batch with such a loss and its images. Losses are looked
     at when the reporter hears of them, twice a second, and when an epoch's training is over: no batch waits
-    for the GPU.
+    for the GPU. Several processes, whose losses are the same, look after the same batches instead, since
+    their clocks are not; the first one tells.
 
     "skip" makes no step with a batch whose loss or gradients are not finite: weights, averages and
     BatchNorm's statistics stay as they are, and the batch is told of. The GPU is waited for in every batch.
@@ -53,6 +59,10 @@ class NonFinite(Callback):
         self.on_nan, self.note = on_nan, note
         self.count = 0
         """Batches of the run that made no step."""
+        self.world: World = ALONE
+        """The processes that train together."""
+        self.folder: Path | None = None
+        """The folder of the run that is trained."""
         self._in_row, self._in_epoch = 0, 0
         self._losses: list[tuple[int, Tensor]] = []
         self._looked = 0.0
@@ -100,14 +110,14 @@ class NonFinite(Callback):
         self._in_row = 0
         if self.on_nan == "stop":
             self._losses.append((self.iter, self.loss.detach()))
-            if time.perf_counter() - self._looked >= recording.TELL_EVERY:
+            if self._due():
                 self._look()
 
     def after_train(self) -> None:
         if self._searching:
             return
         self._look()
-        if not weights_are_finite(self.model):
+        if self.world.agreed(not weights_are_finite(self.model)):  # BatchNorm's statistics may be their own
             raise self._error(self.n_iter - 1, "after it, the weights are NaN or infinite")
 
     def after_fit(self) -> None:
@@ -120,6 +130,11 @@ class NonFinite(Callback):
     @property
     def _skips(self) -> bool:
         return self.on_nan == "skip" and not self._searching
+
+    def _due(self) -> bool:
+        if self.world.size > 1:
+            return len(self._losses) >= LOOK_EVERY
+        return time.perf_counter() - self._looked >= recording.TELL_EVERY
 
     def _look(self) -> None:
         """Read the losses since the last look, all at once."""
@@ -144,13 +159,16 @@ class NonFinite(Callback):
         self.note(f"left out   {_place(self.learn, self.iter)}: {why}. {self._images(self.iter)}")
         raise CancelBatchException
 
-    def _error(self, number: int, what: str) -> LossIsNaN:
+    def _error(self, number: int, what: str) -> VisionkitError:
+        if not self.world.leads:
+            return EndedElsewhere(LossIsNaN.exit_code)
         learn = self.learn
         precision = getattr(getattr(learn.dls, "settings", None), "precision", "fp32")
         change = "a lower --lr" + ("" if precision == "fp32" else " or --precision fp32")
         advice = f"Train again with {change}"
-        if (folder := _run_folder(learn)) is not None:
-            advice += f", or go on from what was saved before with visionkit resume {folder}"
+        if self.folder is not None:
+            run = shlex.quote(str(self.folder))
+            advice += f", or go on from what was saved before with visionkit resume {run}"
             advice += (
                 " --on-nan skip, which leaves such batches out; without that it would most likely meet the "
                 "same batch again"
@@ -170,12 +188,6 @@ def _place(learn: Learner, number: int) -> str:
     stage = getattr(getattr(learn, "recording", None), "stage", None)
     start = "" if stage is None else f"stage {stage.number} ({stage.size} px, {stage.name}), "
     return f"{start}epoch {learn.epoch + 1}, batch {number + 1} of {learn.n_iter}"
-
-
-def _run_folder(learn: Learner) -> Any:
-    """Of the run that is recorded; None where none is."""
-    found = getattr(learn, "recording", None)
-    return found.folder if isinstance(found, recording.Recording) else None
 
 
 def _named(value: float) -> str:

@@ -66,6 +66,11 @@ class RunTraining:
     world: World = ALONE
     folder: Path | None = None
 
+    @property
+    def place(self) -> Path:
+        """The folder of the run, as the user knows it."""
+        return self.folder or self.run.path
+
     def train(self) -> None:
         """Train through the stages; write history, metrics, model and plots, and how it ended.
 
@@ -78,8 +83,8 @@ class RunTraining:
         try:
             self._record_data()
             interruption, heeding = interruption_in(self.world, note)
-            with explained(self.dataset, run.path), interruption:
-                checkpoints = CheckpointFolder(self.folder or run.path)
+            with explained(self.dataset, self.place), interruption:
+                checkpoints = CheckpointFolder(self.place)
                 every = 60 * self.dataset.settings.checkpoint_minutes
                 kind = Saving if self.world.leads else LeftToTheFirst
                 saving = kind(checkpoints, interruption, self.stages, note, every, self.started)
@@ -122,8 +127,9 @@ class RunTraining:
         """Train the stages in order."""
         learn, dataset, note = self.learn, self.dataset, self.reporter.note
         keeping = keeping_callbacks(dataset.settings, dataset.task, recording, note)
-        learn.add_cbs([Unchanged(dataset, note), *keeping])
+        learn.add_cbs([Unchanged(dataset, note, self.world), *keeping])
         learn.parts.note = learn.non_finite.note = note
+        learn.non_finite.world, learn.non_finite.folder = self.world, self.place
         with shared_batches(learn, self.world, dataset.settings.sync_bn):
             training = StageTraining(
                 learn, dataset, recording, note, self.batch_sizes, saving, self.checkpoint
