@@ -114,7 +114,7 @@ def test_what_names_of_shards_say(
     assert train is not None and found == [set(valid.split()), set(train.split())]
     assert all(f"{name}.tar" in dataset.remark() for name in valid.split())
     left = set(names.split()) - found[0] - found[1]
-    assert all(f"1 called test are left out ({name}.tar)" in dataset.remark() for name in left)
+    assert all(f"1 called test left out ({name}.tar)" in dataset.remark() for name in left)
 
 
 def test_a_pattern_for_validation_and_shards_called_test(put: Put, store: Store) -> None:

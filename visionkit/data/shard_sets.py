@@ -135,7 +135,7 @@ def describe_shards(dataset: Dataset) -> str:
     parts = divided_shards(found, dataset.settings)
     told = f"{len(parts.valid):,} of them validate{_named(found, parts.valid)}" if parts.valid else ""
     if parts.left_out:
-        told += f", {len(parts.left_out):,} called test are left out{_named(found, parts.left_out)}"
+        told += f", {len(parts.left_out):,} called test left out{_named(found, parts.left_out)}"
     size = quantity(sum(shard.size for shard in found.shards), "bytes")
     count = len(found.shards)
     shards = "1 shard" if count == 1 else f"{count:,} shards"
