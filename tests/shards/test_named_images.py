@@ -78,6 +78,40 @@ def test_fetched_shards_are_kept_as_the_settings_say(
     assert not (tmp_path / "default").exists() and not list(Path("small/shards/fetched").glob("*.tar"))
 
 
+def test_signed_addresses_of_shards(cli: Cli, tmp_path: Path) -> None:
+    model = stored_bundle(tmp_path / "model", "single-label")
+    Path("settings.ini").write_text("[paths]\ndata = own\n")
+    call = ["predict", model, "--device", "cpu"]
+    with http_host() as host:
+        for number in range(4):
+            host.serve(f"/{number}.tar", tar_of({"0.jpg": jpeg(2 * number), "1.jpg": jpeg(2 * number + 1)}))
+        signed = [f"{host.url}/{number}.tar?sig=a/b.%2B&n=1" for number in range(4)]
+        done = cli(*call, signed[0], "--json")
+        names = [row["image"] for row in json.loads(done.stdout)]
+        assert names == [f"{host.url}/0.tar/{number}.jpg" for number in range(2)]
+        assert cli(*call, *signed, "--out", "a.parquet", "--shard", "1/1").exit_code == 0
+        Path("a.parquet/_shard-00001-of-00001.manifest.json").unlink()
+        later = [address.replace("sig=a", "sig=c") for address in signed]
+        again = cli(*call, *later, "--out", "a.parquet", "--shard", "1/1")
+        assert again.exit_code == 0 and "nothing to do: 8 images are there" in again.stderr, again.output
+        other = cli(*call, *signed, later[0], "--out", "b.parquet", "--shard", "1/1")
+        assert other.exit_code == 2 and "two tar files are called so" in other.stderr, other.output
+
+
+def test_folders_called_like_shards(cli: Cli, tmp_path: Path) -> None:
+    model = stored_bundle(tmp_path / "model", "single-label")
+    folder = tmp_path / "pl" / "x.tar"
+    folder.mkdir(parents=True)
+    (folder / "real.tar").write_bytes(tar_of({"deep.tar/a b.jpg": jpeg(0), "1.jpg": jpeg(1)}))
+    done = cli("predict", model, folder / "real.tar", "--device", "cpu", "--json")
+    assert done.exit_code == 0, done.output
+    names = [row["image"] for row in json.loads(done.stdout)]
+    assert [name.rpartition("x.tar/")[2] for name in names] == ["real.tar/deep.tar/a b.jpg", "real.tar/1.jpg"]
+    Path("names.csv").write_text("path\n" + "".join(f"{name}\n" for name in names))
+    again = cli("predict", model, "names.csv", "--column", "path", "--device", "cpu", "--json")
+    assert again.exit_code == 0 and [row["image"] for row in json.loads(again.stdout)] == names
+
+
 @pytest.mark.slow
 def test_predictions_of_shards(cli: Cli, pets: Path, tmp_path: Path) -> None:
     assert cli("pets", "--data", pets, *FAST, "--size", 32, "--out", "run").exit_code == 0

@@ -138,7 +138,7 @@ def is_relative(each: Input) -> bool:
 
 def tar_name(tar: Tar) -> str:
     """What stands before the names of its images in answers."""
-    return Input(tar.address).name
+    return Input(tar.above).name
 
 
 def entry_name(tar: Tar) -> str:

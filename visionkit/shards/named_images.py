@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO
 from urllib.parse import unquote
 
 from visionkit.data.images import IMAGE_ENDINGS
@@ -26,41 +23,15 @@ from visionkit.shards.addresses import (
     shards_at,
     shown,
 )
-from visionkit.shards.cache import ShardCache
-from visionkit.shards.source import shard_cache
-from visionkit.shards.tars import members
-from visionkit.sources.base import Store
+from visionkit.shards.tar_reading import TarReader
 
 _TAR_ABOVE = re.compile(r"\.tar(?=/.)", re.IGNORECASE | re.DOTALL)
 _LOCAL = "file://"
 _WEB = ("http://", "https://")
-_LISTED = 4
-"""Tar files of which memory holds what is in them."""
-_ROOM = 4
-"""The next tar file is fetched ahead where the cache has room for so many: others may be read beside it."""
 
 
-class Tars:
-    """Reads images out of tar files, and keeps what it has fetched of them where a store says.
-
-    The one that was read last stays open: images that come in its order need it once, even where it has to
-    leave the cache meanwhile.
-
-    Args:
-        store: called when the first one is needed.
-    """
-
-    def __init__(self, store: Callable[[], Store] = Store) -> None:
-        self._store = store
-        self._lock = threading.Lock()
-        self._open: tuple[Shard, BinaryIO] | None = None
-        self._next: _Fetch | None = None
-        self._places: dict[Shard, dict[str, tuple[int, int]]] = {}
-
-    @cached_property
-    def cache(self) -> ShardCache:
-        """Where fetched tar files are kept."""
-        return shard_cache(self._store())
+class Tars(TarReader):
+    """The tar files that a call names."""
 
     def named(self, name: str) -> Iterator[StoredImage | Tar]:
         """What a name for which `means_more` means; no tar file is looked at for that.
@@ -71,7 +42,7 @@ class Tars:
         for address in expand(name):
             if is_tar(address):
                 whole = address if is_remote(address) else Path(address).absolute().as_uri()
-                yield Tar(whole, address, self)
+                yield Tar(whole, _without_query(address), self)
             elif Path(address).suffix.lower() in IMAGE_ENDINGS:
                 yield StoredImage(address, self)
 
@@ -81,77 +52,7 @@ class Tars:
         Raises:
             VisionkitError: it cannot be fetched, or is no whole tar file.
         """
-        with self._lock:
-            return [StoredImage(f"{above}/{name}", self, tar, len(above) + 1) for name in self._listed(tar)]
-
-    def read(self, tar: Shard, name: str, most: int) -> bytes:
-        """At most so many bytes of an image, and one more where it has more.
-
-        Raises:
-            VisionkitError: the tar file cannot be fetched or read, or has no such image.
-        """
-        with self._lock:
-            places = self._listed(tar)
-            if name not in places:
-                raise DataError("there is no such image in the shard")
-            offset, length = places[name]
-            file = self._file(tar)
-            file.seek(offset)
-            return file.read(min(length, most + 1))
-
-    def fetch_ahead(self, tar: Shard) -> None:
-        """Fetch a tar file in a thread, and hold it, unless the cache is too small for that."""
-        if not tar.is_local and self.cache.limit >= _ROOM * tar.size:
-            with self._lock:
-                self._next = _Fetch(self.cache, tar)
-                self._next.start()
-
-    def _listed(self, tar: Shard) -> dict[str, tuple[int, int]]:
-        """Where each image lies."""
-        if tar not in self._places:
-            found = {
-                member.name: (member.offset, member.length)
-                for member in members(self._file(tar), shown(tar.address))
-                if Path(member.name).suffix.lower() in IMAGE_ENDINGS
-            }
-            if len(self._places) >= _LISTED:
-                del self._places[next(iter(self._places))]
-            self._places[tar] = found
-        return self._places[tar]
-
-    def _file(self, tar: Shard) -> BinaryIO:
-        if self._open is None or self._open[0] != tar:
-            self._close()
-            ahead, self._next = self._next, None
-            fetched = ahead.result() if ahead is not None and ahead.tar == tar else None
-            self._open = tar, fetched or self.cache.open(tar)
-        return self._open[1]
-
-    def _close(self) -> None:
-        if self._open is not None:
-            self._open[1].close()
-            self._open = None
-
-    def __del__(self) -> None:
-        self._close()
-
-
-class _Fetch(threading.Thread):
-    """Opens a tar file of the cache; whoever needs it hears what is wrong when it opens it itself."""
-
-    def __init__(self, cache: ShardCache, tar: Shard) -> None:
-        super().__init__(daemon=True)
-        self.tar = tar
-        self._cache = cache
-        self._file: BinaryIO | None = None
-
-    def run(self) -> None:
-        with suppress(VisionkitError, OSError):
-            self._file = self._cache.open(self.tar)
-
-    def result(self) -> BinaryIO | None:
-        self.join()
-        return self._file
+        return [StoredImage(f"{above}/{name}", self, tar, len(above) + 1) for name in self.listed(tar)]
 
 
 class StoredImage(str):
@@ -229,7 +130,12 @@ class Tar:
         Raises:
             VisionkitError: it cannot be fetched, or is no whole tar file.
         """
-        return self.tars.images(self.shard or _shard(self.address), self.address)
+        return self.tars.images(self.shard or _shard(self.address), self.above)
+
+    @property
+    def above(self) -> str:
+        """What stands before the names of its images."""
+        return _without_query(self.address)
 
 
 def looked_at(tars: Sequence[Tar]) -> list[Tar]:
@@ -257,7 +163,7 @@ def means_more(name: str) -> bool:
 
 def is_tar(address: str) -> bool:
     """Whether a path or an address is called as tar files are."""
-    return address.lower().endswith(".tar")
+    return _without_query(address).lower().endswith(".tar")
 
 
 def is_of_store(address: str) -> bool:
@@ -275,6 +181,11 @@ def _parts(address: str) -> tuple[str, str] | None:
         files = [place for place in places if os.path.isfile(_path(address[:place]))]
         places = files or places
     return (address[: places[0]], address[places[0] + 1 :]) if places else None
+
+
+def _without_query(address: str) -> str:
+    """A web address without a signature, which is another one each time; anything else as it is."""
+    return re.split(r"[?#]", address)[0] if address.lower().startswith(_WEB) else address
 
 
 def _path(address: str) -> str:
