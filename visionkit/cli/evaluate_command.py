@@ -69,7 +69,7 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER",
+            metavar="FOLDER|SOURCE",
             help="Another folder in the layout of the run's recipe; all its images count.",
             rich_help_panel="Images",
             show_default=False,
