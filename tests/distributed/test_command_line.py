@@ -123,6 +123,26 @@ def test_a_validation_is_not_waited_for(pets: Path, tmp_path: Path) -> None:
     assert Run.read(tmp_path / "run").status == "interrupted"
 
 
+KILLED_AS_IT_DECODES = """
+    import os, signal
+    from visionkit.data.dataset import Dataset
+
+    def fill_cache(self, sizes):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Dataset.fill_cache = fill_cache
+"""
+
+
+@pytest.mark.slow
+def test_a_process_is_killed_before_the_training(pets: Path, tmp_path: Path) -> None:
+    words = [*CLI, pets_that(KILLED_AS_IT_DECODES, tmp_path), "--data", str(pets), *SMALL, "--bs", "4", *TWO]
+    done = call([*words, "--out", "run"], tmp_path)
+    assert done.returncode == 1 and "unexpected" not in done.stderr, done.stderr
+    assert "process 1 of 2 was ended by SIGKILL" in done.stderr and "resume last" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 LOOKING_AT_OTHER_TIMES = """
     import os
     from visionkit.training import recording

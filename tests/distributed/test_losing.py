@@ -8,17 +8,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from visionkit.checkpoints.folder import CheckpointFolder
 from visionkit.checkpoints.form import Position
 from visionkit.checkpoints.saving import Saving
-from visionkit.distributed.losing import ProcessLost, lost_processes_told
+from visionkit.distributed.losing import lost_processes_told
+from visionkit.distributed.lost import ProcessLost
 from visionkit.distributed.world import World
 from visionkit.training.interruption import Interruption
 from visionkit.training.stages import Stage
 
-GONE = "gloo: Connection closed by peer"
+GONE = (
+    "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:4421. "
+    "This is typically caused by a remote worker crashing."
+)
 
 
 def saving_in(run: Path, epoch: int, batch: int, notes: list[str]) -> Saving:
@@ -56,7 +61,9 @@ def test_a_full_disk_is_not_said_to_hold_it(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(saving, "_checkpoint", lambda position: None)
     monkeypatch.setattr(saving.folder, "write", full)
-    assert "is saved" not in lost(saving)
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "000001.safetensors").touch()
+    assert "is saved" not in (said := lost(saving)) and f"visionkit resume {tmp_path} goes on" in said
     assert len(notes) == 1 and "No space left on device" in notes[0]
 
 
@@ -85,3 +92,16 @@ def test_a_stage_that_is_done_is_saved(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ProcessLost, match="is saved, at stage 2"), lost_processes_told(World(size=2), saving):
         saving.stage_done(saving.learn, stage)
     assert saved == [Position(stage=2)]
+
+
+@pytest.mark.parametrize(("ask", "what"), [("agreed", True), ("gathered", 1), ("told", list)])
+def test_before_a_training_too(ask: str, what: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*given: Any, **options: Any) -> None:
+        raise RuntimeError(GONE)
+
+    for name in ("all_reduce", "all_gather_object", "broadcast_object_list"):
+        monkeypatch.setattr(torch.distributed, name, gone)
+    with pytest.raises(
+        ProcessLost, match=r"one of the 2 processes .* \(Connection closed by peer \[.*\]:4421\)"
+    ):
+        getattr(World(size=2), ask)(what)

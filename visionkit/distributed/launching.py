@@ -71,8 +71,8 @@ def launch(count: int, words: Sequence[str]) -> int:
         if failure.exitcode < 0:
             name = signal.Signals(-failure.exitcode).name
             raise VisionkitError(
-                f"process {rank + 1} of {count} was ended by {name}, and the others were stopped. visionkit "
-                "resume last goes on, with any number of processes."
+                f"process {rank + 1} of {count} was ended by {name}, and the others were stopped. Where "
+                "the run has a checkpoint, visionkit resume goes on, with any number of processes."
             ) from None
         return failure.exitcode
     return 0

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from visionkit.checkpoints.saving import Saving
+from visionkit.distributed.lost import ProcessLost, lost_by
 from visionkit.distributed.stopping import AgreedInterruption
 from visionkit.distributed.world import World
-from visionkit.errors import VisionkitError
-
-_SIGNS = re.compile(
-    r"gloo|nccl|connection (closed|reset|was closed)|broken pipe|timed out|process ?group|socket",
-    re.IGNORECASE,
-)
-
-
-class ProcessLost(VisionkitError):
-    """Another process of the training has ended, and no step can be made without it."""
 
 
 @contextmanager
@@ -30,20 +21,20 @@ def lost_processes_told(world: World, saving: Saving) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if world.size == 1 or not _SIGNS.search(str(error)):
+    except (RuntimeError, ProcessLost) as error:
+        reason = None if world.size == 1 else lost_by(error)
+        if reason is None:
             raise
         if isinstance(saving.interruption, AgreedInterruption):
             saving.interruption.end()
         position = saving.broken_off()
-        saved = "" if position is None else f" What was trained is saved, at {position}."
-        raise ProcessLost(
-            f"one of the {world.size} processes of this training has ended, or cannot be reached any more "
-            f"({_reason(error)}).{saved} visionkit resume goes on, with any number of processes."
-        ) from error
+        saved = "" if position is None else f"What was trained is saved, at {position}. "
+        raise ProcessLost(world.size, reason, saved + _advice(saving)) from error
 
 
-def _reason(error: RuntimeError) -> str:
-    """What torch says, without the file of its own where it says so, and its advice."""
-    said = re.sub(r"\[/[^\]]*\]\s*", "", " ".join(str(error).split()))
-    return re.split(r"(?<=[a-z\]])[.:] [A-Z]", re.sub(r"^Exception occured in .*?: ", "", said))[0][:200]
+def _advice(saving: Saving) -> str:
+    checkpoints = saving.folder.path
+    run = checkpoints.parent
+    if run.is_dir() and not any(checkpoints.glob("*.safetensors")):
+        return "Nothing of it is saved; start again."
+    return f"visionkit resume {shlex.quote(str(run))} goes on, with any number of processes."

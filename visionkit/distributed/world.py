@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from visionkit.distributed.lost import loss_told
 from visionkit.distributed.started import local_rank, started_together
 from visionkit.errors import EndedElsewhere
 from visionkit.loading.share import Share
@@ -56,6 +57,7 @@ class World:
 
         Raises:
             EndedElsewhere: the first process has failed; there, its own error is raised.
+            ProcessLost: it cannot be reached any more.
         """
         if self.size == 1:
             return make()
@@ -64,7 +66,8 @@ class World:
             if self.leads:
                 made = make()
         held = [made]
-        dist.broadcast_object_list(held, src=0, group=self.control)
+        with loss_told(self.size):
+            dist.broadcast_object_list(held, src=0, group=self.control)
         return held[0]
 
     def host_first(self, work: Callable[[], T]) -> T:
@@ -83,19 +86,21 @@ class World:
         return done[0]
 
     def agreed(self, wanted: bool) -> bool:
-        """Whether any of them wants it."""
+        """Whether any of them wants it. Raises ProcessLost."""
         if self.size == 1:
             return wanted
         flag = torch.tensor(int(wanted))
-        dist.all_reduce(flag, dist.ReduceOp.MAX, group=self.control)
+        with loss_told(self.size):
+            dist.all_reduce(flag, dist.ReduceOp.MAX, group=self.control)
         return bool(flag)
 
     def gathered(self, value: Any) -> list[Any]:
-        """The values of all, in the order of their ranks."""
+        """The values of all, in the order of their ranks. Raises ProcessLost."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value, group=self.control)
+        with loss_told(self.size):
+            dist.all_gather_object(values, value, group=self.control)
         return values
 
     def summed(self, value: Tensor) -> Tensor:
