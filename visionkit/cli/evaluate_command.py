@@ -70,7 +70,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FOLDER|SOURCE",
-            help="Another folder in the layout of the run's recipe; all its images count.",
+            help="Other labelled images, which all count: a folder in the layout of the run's recipe, an "
+            "address, or a source's name.",
             rich_help_panel="Images",
             show_default=False,
         ),
