@@ -275,6 +275,22 @@ def test_shards_and_images_are_named(cli: Cli, table: Path) -> None:
     assert cli("merge", table).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "changes", [{"entries": 9}, {"listed": f"{7:032x}"}, {"entries": 2, "listed": f"{7:032x}"}]
+)
+@pytest.mark.parametrize("wholes", [{}, {"tars": 3}])
+def test_manifests_that_are_not_of_the_list(
+    table: Path, changes: dict[str, object], wholes: dict[str, int]
+) -> None:
+    for number in (1, 2, 3):
+        path = ShardTarget(table, table / Shard(number, 3).name, ".parquet").manifest
+        said = json.loads(path.read_text())
+        said["work"]["images"] |= wholes
+        path.write_text(json.dumps(said | (changes if number == 2 else {})))
+    with pytest.raises(VisionkitError, match="do not add up to the 8 images and tar files"):
+        merge_shards(table)
+
+
 def test_a_shard_that_is_added_to_meanwhile(cli: Cli, table: Path) -> None:
     manifest = ShardTarget(table, table / Shard(3, 3).name, ".parquet").manifest
     write = merging.write_one

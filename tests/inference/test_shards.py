@@ -325,6 +325,10 @@ def test_only_tar_files_with_missing_images_are_fetched_again(
     mended = cli(*call, "1/2")
     assert f"{len(names)} new, {20 - len(names)} were there." in mended.stderr, mended.output
     assert set(fetches) == {Path(name).parent.name for name in names} | {"04.tar"}
+    with Path("a.parquet/_shard-00001-of-00002.tars.jsonl").open("a") as memory:
+        memory.write('{"tar": "half')  # as a kill leaves it
+    fetches.clear()
+    assert "0 new, 20 were there." in cli(*call, "1/2").stderr and set(fetches) <= {"04.tar"}
     assert cli(*call, "2/2").exit_code == 0
     merged = cli("merge", "a.parquet")
     assert merged.exit_code == 0 and "39 images in 2 shards: 38 rows" in merged.stderr, merged.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from typer.testing import Result
 
 from visionkit.errors import DataError
 from visionkit.inference.image_sources import Unusable, fetch_image, find_images
+from visionkit.inference.own_tars import OwnTars
+from visionkit.progress import Silence
+from visionkit.shards.named_images import Tar, Tars, looked_at
 from visionkit.sources import base
+from visionkit.sources.base import Store
 
 Put = Callable[[str, bytes], str]
 Cli = Callable[..., Result]
@@ -110,6 +115,29 @@ def test_folders_called_like_shards(cli: Cli, tmp_path: Path) -> None:
     Path("names.csv").write_text("path\n" + "".join(f"{name}\n" for name in names))
     again = cli("predict", model, "names.csv", "--column", "path", "--device", "cpu", "--json")
     assert again.exit_code == 0 and [row["image"] for row in json.loads(again.stdout)] == names
+
+
+@pytest.mark.parametrize(("room", "ahead"), [(1, 1), (3.9, 1), (4, 2)])
+def test_the_next_tar_file_is_fetched_ahead_where_there_is_room(
+    tmp_path: Path, put: Put, fetches: list[str], room: float, ahead: int
+) -> None:
+    content = tar_of({"0.jpg": jpeg(0), "1.jpg": jpeg(1)})
+    addresses = [put(f"{number}.tar", content) for number in range(3)]
+    tars = Tars(lambda: Store(tmp_path / "store", Silence(), shard_bytes=int(room * len(content))))
+    named = [each for address in addresses for each in tars.named(address) if isinstance(each, Tar)]
+    own = OwnTars(looked_at(named), tmp_path / "memory")
+    for number, inputs in enumerate(own.missing(tmp_path)):
+        wanted = min(3, number + ahead)
+        until = time.monotonic() + 10
+        while len(fetches) < wanted and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert fetches == [f"{each}.tar" for each in range(wanted)]
+        (tmp_path / f"{number}").mkdir()
+        images = [each.image for each in inputs if isinstance(each.image, str)]
+        found = [fetch_image(image, tmp_path / f"{number}") for image in images]
+        assert [file.read_bytes() for file in found] == [jpeg(0), jpeg(1)]
+    assert fetches == ["0.tar", "1.tar", "2.tar"]
 
 
 @pytest.mark.slow
