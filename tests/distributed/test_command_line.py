@@ -123,6 +123,17 @@ def test_a_validation_is_not_waited_for(pets: Path, tmp_path: Path) -> None:
     assert Run.read(tmp_path / "run").status == "interrupted"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not tell a process that its parent is gone")
+def test_nobody_trains_on_where_the_launcher_is_killed(pets: Path, tmp_path: Path) -> None:
+    words = [*CLI, "pets", "--data", str(pets), *SMALL, "--bs", "4", "--epochs", "400", *TWO, "--out", "run"]
+    program, _ = begun(words, tmp_path, "epoch  1/400")
+    os.kill(program.pid, signal.SIGKILL)
+    said, _ = program.communicate(timeout=60)  # until the others have closed their output too
+    assert said.count("saved      at stage 1, epoch") == 1 and "Error" not in said, said
+    assert Run.read(tmp_path / "run").status == "interrupted"
+
+
 KILLED_AS_IT_DECODES = """
     import os, signal
     from visionkit.data.dataset import Dataset

@@ -45,7 +45,7 @@ def test_weights_that_are_no_numbers_are_not_said_to_be_saved(tmp_path: Path) ->
     notes: list[str] = []
     saving = saving_in(tmp_path, 0, 3, notes)
     nn.init.constant_(saving.learn.model.bias, math.nan)
-    assert "is saved" not in lost(saving)
+    assert lost(saving).endswith(" peer [127.0.0.1]:4421). Nothing of it is saved; start again.")
     assert notes == [
         "checkpoint not saved at stage 1, epoch 1, batch 4: the weights are no numbers any more."
     ]

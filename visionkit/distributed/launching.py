@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -15,6 +16,10 @@ from visionkit.errors import UsageError, VisionkitError
 
 _SECONDS_TO_SAVE = 600
 """That processes may take to end their batch and save, once asked to stop; torchrun's own limit is 30."""
+
+_LAUNCHER = "VISIONKIT_LAUNCHER"
+"""The variable that holds the number of the process that started this one."""
+_PR_SET_PDEATHSIG = 1
 
 
 def check_processes(count: int, device: str) -> None:
@@ -51,6 +56,7 @@ def launch(count: int, words: Sequence[str]) -> int:
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // count))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_SECONDS_TO_SAVE))
+    os.environ[_LAUNCHER] = str(os.getpid())
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -76,3 +82,16 @@ def launch(count: int, words: Sequence[str]) -> int:
             ) from None
         return failure.exitcode
     return 0
+
+
+def end_with_launcher() -> None:
+    """In a process that torchrun or `launch` has started: take it for SIGTERM when that one is gone.
+
+    One that is killed cannot pass it on, and the others would train on, which nobody could stop at once. Only
+    Linux tells.
+    """
+    if sys.platform != "linux" or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.environ.get(_LAUNCHER, str(os.getppid())) != str(os.getppid()):  # it was gone already
+        signal.raise_signal(signal.SIGTERM)

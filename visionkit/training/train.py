@@ -15,6 +15,7 @@ from fastai.callback.schedule import Learner as _scheduled  # noqa: F401  (patch
 from fastai.torch_core import set_seed
 
 from visionkit.data.dataset import Dataset
+from visionkit.distributed.launching import end_with_launcher
 from visionkit.distributed.world import World, joined
 from visionkit.recipe import Recipe
 from visionkit.runs import Run, new_run_folder, only_one
@@ -83,6 +84,7 @@ def train(
     """
     started = time.perf_counter()
     device = checked_device(settings)
+    end_with_launcher()
     with joined(device) as world:
         check_started(settings, world)
 
