@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Cli, noise
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 from inference.stored import stored_bundle
@@ -346,6 +347,30 @@ def test_rows_of_no_image_of_a_tar_file(cli: Cli, model: Path, stored_tars: list
     shutil.copy(part, part.with_name("part-000009.parquet"))
     double = cli(*call)
     assert double.exit_code == 1 and "or not so often: " in double.stderr, double.output
+
+
+def test_a_tar_file_that_cannot_be_read_does_not_keep_the_others(
+    cli: Cli, model: Path, put: Put, stored_tars: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = MemoryFileSystem.get_file
+
+    def away(self: MemoryFileSystem, rpath: str, *args: object, **options: object) -> object:
+        if rpath.endswith("02.tar"):
+            raise ConnectionError("the store is away")
+        return fetch(self, rpath, *args, **options)
+
+    Path("settings.ini").write_text(SMALL_CACHE)
+    call = ["predict", model, *stored_tars, "--device", "cpu", "--out", "a.parquet", "--shard", "1/2"]
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryFileSystem, "get_file", away)
+        refused = cli(*call)
+    assert refused.exit_code == 1 and "one tar file of 6 cannot be read, and the others are done" in (
+        refused.stderr
+    )
+    assert "02.tar: cannot be fetched (the store is away)" in refused.stderr
+    assert "shard 1 of 2 is not finished" in cli("merge", "a.parquet").stderr
+    mended = cli(*call)
+    assert mended.exit_code == 0 and "shard 1 of 2: 3 new, 15 were there." in mended.stderr, mended.output
 
 
 def test_nothing_is_begun_where_something_cannot_be_listed(

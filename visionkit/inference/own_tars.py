@@ -75,10 +75,16 @@ class OwnTars:
             table: for messages.
 
         Raises:
-            VisionkitError: a tar file cannot be read, or there are rows of images that are not in it.
+            VisionkitError: there are rows of images that are not in a tar file, or, once the others are done,
+                one cannot be read.
         """
+        faults: list[VisionkitError] = []
         for tar, following in zip(self.pending, [*self.pending[1:], None]):
-            inputs = [Input(image) for image in tar.images()]
+            try:
+                inputs = [Input(image) for image in tar.images()]
+            except VisionkitError as error:
+                faults.append(error)
+                continue
             if following is not None:
                 following.fetch_ahead()
             self._remember(tar, inputs)
@@ -86,6 +92,12 @@ class OwnTars:
             todo = missing(inputs * self._times[tar], left)
             refuse_surplus(table, left)
             yield todo
+        if faults:
+            count = "one tar file" if len(faults) == 1 else f"{len(faults):,} tar files"
+            raise VisionkitError(
+                f"{table}: {count} of {len(self._times):,} cannot be read, and the others are done. Call "
+                f"again once they can be. {faults[0]}"
+            ) from faults[0]
 
     def _of(self, name: str) -> Tar | None:
         place = name.find("/")
