@@ -50,7 +50,7 @@ class Unchanged(Callback):
         if not self._stamps and not is_cached(self.learn.dls):
             self._stamps = {file: stamp(file) for file in _files(self.dataset)}
 
-    def before_epoch(self) -> None:
+    def before_train(self) -> None:  # and not before an epoch, which predicting is too, by one process alone
         with self.world.ending_together():
             if self._stamps and not is_cached(self.learn.dls):
                 self._look()
