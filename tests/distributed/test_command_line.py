@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 from conftest import Cli
-from started import CLI, LIMIT, SMALL, call, environment
+from started import CLI, LIMIT, SMALL, call, environment, torchrun
 
 from visionkit.runs import Run
 
@@ -199,6 +199,48 @@ def test_python_says_how_several_are_started(pets: Path, tmp_path: Path) -> None
     with pytest.raises(UsageError, match="started by the command line"):
         recipe.train(pets, gpus=2, device="cpu", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+IN_PYTHON = """
+    import os, sys, time
+    from pathlib import Path
+    from visionkit.errors import VisionkitError
+    from visionkit.recipes import pets
+    from visionkit.training import train
+
+    rank, report = os.environ["RANK"], train.report_run
+
+    def slow(run, *given):
+        time.sleep(2)
+        if run.name == "bad":
+            raise VisionkitError("no report")
+        report(run, *given)
+        Path("reported").touch()
+
+    train.report_run = slow
+    options = dict(size=32, bs=4, epochs=(1,), freeze_epochs=(0,), arch="squeezenet1_1", device="cpu")
+    options |= dict(pretrained=False, precision="fp32", html=False)
+    try:
+        run = pets.train(sys.argv[1], out=sys.argv[2], **options)
+        assert Path("reported").exists() and run.status == "done" and run.metrics, run.info
+        told = str(run.path)
+    except VisionkitError as error:
+        told = f"{type(error).__name__}: {error}"
+    Path(f"told{rank}").write_text(told)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("out", ["good", "bad"])
+def test_in_python_all_have_the_run_once_it_is_done(out: str, pets: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(dedent(IN_PYTHON))
+    done = call([*torchrun(2), "script.py", str(pets), out], tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = [(tmp_path / f"told{rank}").read_text() for rank in range(2)]
+    if out == "good":
+        assert told == ["good", "good"]
+    else:
+        assert told[0] == "VisionkitError: no report" and told[1].startswith("EndedElsewhere: ")
 
 
 @pytest.fixture

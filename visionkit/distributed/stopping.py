@@ -49,6 +49,13 @@ class AgreedInterruption(Interruption):
         """Ask the others; all of them call this at the same place."""
         self.asked = self.world.agreed(self.wanted)
 
+    def _stop_if_asked(self) -> None:
+        if self.asked:
+            self.world.gathered(
+                None
+            )  # the first one has saved by then: who ends sooner may have it ended too
+        super()._stop_if_asked()
+
     def part(self) -> None:
         """The stages are over: this process goes on by itself."""
         self.world = ALONE

@@ -15,10 +15,11 @@ from fastai.callback.schedule import Learner as _scheduled  # noqa: F401  (patch
 from fastai.torch_core import set_seed
 
 from visionkit.data.dataset import Dataset
+from visionkit.distributed.ending import first_waited_for
 from visionkit.distributed.launching import end_with_launcher
 from visionkit.distributed.world import World, joined
 from visionkit.recipe import Recipe
-from visionkit.runs import Run, new_run_folder, only_one
+from visionkit.runs import RUN_FILE, Run, new_run_folder, only_one
 from visionkit.settings import TrainSettings
 from visionkit.sources import locate
 from visionkit.sources.base import Store
@@ -85,8 +86,9 @@ def train(
     started = time.perf_counter()
     device = checked_device(settings)
     end_with_launcher()
-    with joined(device) as world:
-        check_started(settings, world)
+    with joined(device) as world, first_waited_for(world):
+        with world.ending_together():
+            check_started(settings, world)
 
         def new_folder() -> Path:
             if unfinished is not None:
@@ -111,9 +113,22 @@ def train(
                 tuned(device),
                 deterministic(device, settings.deterministic),
             ):
-                return _train_dataset(
+                run = _train_dataset(
                     dataset, device, folder, told, started, notes or {}, batch_sizes, unfinished, world
                 )
+    return run if world.leads else _run_of_the_first(run, folder)
+
+
+def _run_of_the_first(own: Run, folder: Path) -> Run:
+    """The finished run, in another process than the one that has written it.
+
+    Args:
+        own: what this process knows of it.
+        folder: of the run; maybe on a disk of another host.
+    """
+    if (folder / RUN_FILE).is_file():
+        return Run.read(folder)
+    return Run(folder, {**own.info, "status": "done"})
 
 
 def _train_dataset(
