@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from visionkit.distributed.lost import loss_told
-from visionkit.distributed.started import local_rank, started_together
+from visionkit.distributed.started import hide, local_rank, own_rank, started_together
 from visionkit.errors import EndedElsewhere
 from visionkit.loading.share import Share
 
@@ -23,7 +24,8 @@ PATIENCE = timedelta(hours=24)
 """How long processes wait for each other between steps: one of them may decode a whole data set meanwhile."""
 STEP_PATIENCE = timedelta(minutes=30)
 """How long they wait for each other within one."""
-_PLACE = ("RANK", "WORLD_SIZE")
+_joined = count()
+"""Numbers the trainings of this process, which are the same ones in all."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,18 @@ def joined(device: torch.device) -> Iterator[World]:
     if size == 1:
         yield ALONE
         return
+    own: dict[str, Any] = {
+        "rank": own_rank(),
+        "world_size": size,
+        "timeout": STEP_PATIENCE,
+        "store": _store(size),
+    }
     if device.type == "cuda":
         torch.cuda.set_device(device)  # what names no GPU means this process' own
-        dist.init_process_group("nccl", timeout=STEP_PATIENCE, device_id=device)
+        dist.init_process_group("nccl", device_id=device, **own)
     else:
-        dist.init_process_group("gloo", timeout=STEP_PATIENCE)
-    hidden = {name: os.environ.pop(name) for name in _PLACE}  # else fastai gathers every tensor by itself
+        dist.init_process_group("gloo", **own)
+    hide()
     try:
         yield World(
             rank=dist.get_rank(),
@@ -169,6 +177,11 @@ def joined(device: torch.device) -> Iterator[World]:
             control=dist.new_group(backend="gloo", timeout=PATIENCE),
         )
     finally:
-        os.environ.update(hidden)
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _store(size: int) -> dist.Store:
+    """Where the processes find each other, as torchrun says; for each training anew."""
+    found, _, _ = next(rendezvous("env://", own_rank(), size, timeout=STEP_PATIENCE))
+    return dist.PrefixStore(f"visionkit-{next(_joined)}", found)
