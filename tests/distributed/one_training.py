@@ -48,7 +48,10 @@ def exact(*given: Any, **options: Any) -> Learner:
     for module in learn.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    if learn.dls.recipe.task in ("single-label", "multi-label"):  # others have layers for single precision
+    if learn.dls.recipe.task == "segmentation":
+        learn.model.layers[-1] = torch.nn.Identity()  # in the place of fastai's class, which is single
+        learn.model.register_forward_pre_hook(lambda _, images: tuple(each.double() for each in images))
+    if learn.dls.recipe.task != "keypoints":  # which has a layer for single precision
         learn.model.double()
     learn.add_cb(Gradients())
     return learn
