@@ -50,10 +50,8 @@ class AgreedInterruption(Interruption):
         self.asked = self.world.agreed(self.wanted)
 
     def _stop_if_asked(self) -> None:
-        if self.asked:
-            self.world.gathered(
-                None
-            )  # the first one has saved by then: who ends sooner may have it ended too
+        if self.asked:  # wait until the first one has saved: torchrun ends it where another one ends sooner
+            self.world.gathered(None)
         super()._stop_if_asked()
 
     def part(self) -> None:
