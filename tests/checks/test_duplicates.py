@@ -153,6 +153,7 @@ def test_pairs_among_many_are_found() -> None:
     assert grouped(facts(phashes, dhashes)) == [{place, place + 1} for place in range(0, 30_000, 1000)]
 
 
+@pytest.mark.slow
 def test_many_hashes_that_share_bytes_are_no_trouble() -> None:
     random = np.random.default_rng(0)
     phashes = random.permutation(1 << 14).astype(np.uint64)

@@ -49,15 +49,8 @@ def trained(case: str, data: Path, folder: Path, count: int) -> tuple[Run, list[
     return Run.read(out), torch.load(f"{out}.gradients")
 
 
-@pytest.mark.parametrize(
-    ("case", "count"),
-    [
-        ("labels", 2),
-        *(pytest.param(case, 2, marks=pytest.mark.slow) for case in list(CASES)[1:]),
-        pytest.param("labels", 4, marks=pytest.mark.slow),
-        pytest.param("tags", 4, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "count"), [*((case, 2) for case in CASES), ("labels", 4), ("tags", 4)])
 def test_as_in_one_process(case: str, count: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     recipe = CASES[case][0]
     data = request.getfixturevalue({"headpose": "heads"}.get(recipe, recipe))

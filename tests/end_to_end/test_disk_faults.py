@@ -247,12 +247,13 @@ def test_output_that_cannot_be_written() -> None:
     assert "No space left on device" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "handles", "most", "enough"),
     [
         (0, 5, 5, False),
-        pytest.param(2, 16, 16, False, marks=pytest.mark.slow),
-        pytest.param(2, 16, 4096, True, marks=pytest.mark.slow),
+        (2, 16, 16, False),
+        (2, 16, 4096, True),
     ],
 )
 def test_file_handles(

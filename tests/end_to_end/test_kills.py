@@ -14,13 +14,8 @@ PROGRAM = Path(__file__).parents[2] / "benchmarks" / "kills.py"
 SEED = os.environ.get("VISIONKIT_SEED", "2")  # whose first training is killed three times
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--kills", "2", "--cases", "0"],
-        pytest.param(["--kills", "12"], marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--kills", "2", "--cases", "0"], ["--kills", "12"]])
 def test_every_kill_is_resumed_and_nothing_is_lost(options: list[str], tmp_path: Path) -> None:
     out = tmp_path / "kills.json"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

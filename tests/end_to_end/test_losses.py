@@ -48,7 +48,9 @@ def test_options_of_the_loss_together(cli: Cli, dataset: tuple[str, Path], optio
 
 
 @pytest.mark.parametrize(
-    "dataset", ["pets", "planet", pytest.param("camvid", marks=pytest.mark.slow)], indirect=True
+    "dataset",
+    ["pets", *(pytest.param(name, marks=pytest.mark.slow) for name in ("planet", "camvid"))],
+    indirect=True,
 )
 def test_the_averaged_network_is_the_runs(cli: Cli, dataset: tuple[str, Path]) -> None:
     """Over two sizes: restored, it has the last epoch's figures, draws the same, and is exported."""

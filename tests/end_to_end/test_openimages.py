@@ -36,6 +36,7 @@ def options(release: Release, *classes: str) -> list[object]:
     return [*choice, "--pause", 0.02, "--size", 32, *FAST]
 
 
+@pytest.mark.slow
 def test_from_classes_to_a_run_with_its_report(cli: Cli, release: Release) -> None:
     del release.host.files[f"/photos/{photo_id(0)}_o.jpg"]
     result = cli("openimages", *options(release), "--out", "run")

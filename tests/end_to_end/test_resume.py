@@ -81,6 +81,7 @@ def assert_same(first: str, second: str) -> None:
 
 
 SLOW = (
+    "planet",
     "pets, two workers",
     "pets, from files",
     "pets, rate searched, weighted",

@@ -134,6 +134,7 @@ def everything(place: Path) -> set[str]:
     return {str(path) for path in place.rglob("*")}
 
 
+@pytest.mark.slow
 def test_a_check_of_nasty_names_is_harmless_on_a_terminal(nasty: Path, tmp_path: Path) -> None:
     (nasty / NASTY[1] / f"{NASTY[2]}.png").write_bytes(b"no image")
     before = everything(nasty)

@@ -162,6 +162,7 @@ def test_lists_without_an_end_are_not_read_whole(tmp_path: Path) -> None:
     assert ask(code, str(sparse)).count("larger than 256.0 MB") == 2
 
 
+@pytest.mark.slow
 def test_an_expression_that_never_ends_is_given_up(tmp_path: Path) -> None:
     images = [tmp_path / f"{'a' * 60}{number}.jpg" for number in range(4)]
     wanted = TrainSettings(group_by="(a+)+$", split="random")

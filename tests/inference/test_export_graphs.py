@@ -167,6 +167,7 @@ def test_points(cli: Cli, heads: Path) -> None:
     assert inner.abs().max() <= 1
 
 
+@pytest.mark.slow
 def test_bundles_and_bad_input(cli: Cli, pets: Path) -> None:
     done(train_fast(cli, "pets", pets, "--arch", "small_vgg", "--out", "run"))
     for options, words in {

@@ -30,7 +30,8 @@ with torch.device("meta"):
 """
 
 
-@pytest.mark.parametrize("task", ["single-label", pytest.param("segmentation", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["single-label", "segmentation"])
 def test_the_compiler_comes_later(tmp_path: Path, task: str) -> None:
     folder = stored_bundle(tmp_path / task, task)
     call = [sys.executable, "-c", PROGRAM, str(folder)]

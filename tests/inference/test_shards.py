@@ -443,6 +443,7 @@ def test_a_killed_shard_goes_on(cli: Cli, model: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_under_torchrun(cli: Cli, model: Path, photos: Path) -> None:
     """A rank whose images cannot all be used does not end the others."""
     (photos / "1.png").write_text("no image")

@@ -32,6 +32,7 @@ def run(tmp_path: Path) -> Run:
     return stored_run(tmp_path / "run", "multi-label", tmp_path / "data")
 
 
+@pytest.mark.slow
 def test_written_and_handed_in(kaggle: Kaggle, run: Run) -> None:
     """A refusal leaves the file, which a further call hands in without looking at an image again."""
     kaggle.errors = {"CreateSubmission": [(403, "Accept the rules")]}

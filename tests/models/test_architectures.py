@@ -40,7 +40,11 @@ def test_body_gives_a_feature_map(name: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "squeezenet1_0", "mobilenet_v2", "convnext_tiny", "vgg11_bn", "densenet121"]
+    "name",
+    [
+        *("resnet18", "squeezenet1_0", "mobilenet_v2", "convnext_tiny"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("vgg11_bn", "densenet121")),
+    ],
 )
 def test_unet_on_the_body(name: str) -> None:
     arch = find_architecture(name)

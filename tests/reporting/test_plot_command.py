@@ -23,6 +23,7 @@ def words(file: Path) -> set[str]:
     return {"".join(text.itertext()) for text in ElementTree.parse(file).iter(f"{SVG}text")}
 
 
+@pytest.mark.slow
 def test_plots_of_a_run_as_svg_too(cli: Cli, camvid: Path) -> None:
     """A training writes PNG files alone; --svg writes the others beside them, the same each time."""
     assert train_fast(cli, "camvid", camvid, "--out", "run").exit_code == 0

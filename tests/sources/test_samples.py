@@ -106,7 +106,9 @@ def test_the_seed_decides_every_byte(name: str, tmp_path: Path, monkeypatch: pyt
     assert all(first[path] != other[path] for path in pictures)
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "camvid")) for name in DRAW]
+)
 def test_a_picture_does_not_depend_on_how_many_there_are(
     name: str, tmp_path: Path, drawn: Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

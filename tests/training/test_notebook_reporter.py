@@ -227,6 +227,7 @@ def errors(messages: list[Any]) -> list[str]:
     return [each["content"]["evalue"] for each in messages if each["msg_type"] == "error"]
 
 
+@pytest.mark.slow
 def test_one_display_for_a_training(kernel: Kernel, pets: Path) -> None:
     messages = kernel.run(
         "from visionkit.recipes import pets\n"

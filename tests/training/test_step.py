@@ -248,6 +248,7 @@ def test_figures_are_those_of_fastai(planet: Path) -> None:
     torch.testing.assert_close(found[0][1], found[1][1], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_the_wait_for_data(cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loader that is slower than the network shows in history.csv, run.json and the epoch's line."""
     from time import sleep
