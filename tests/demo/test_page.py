@@ -50,7 +50,7 @@ def test_classes_of_several_images(
         visitor.give([*photos, broken], 3)
         for photo in photos:
             assert photo.name in visitor.text
-        assert "3 classes" in visitor.text
+        assert "3 classes" in visitor.page.inner_text("body")
         assert all(name in visitor.text for name in names_of(run)), "three classes, all among the top five"
         assert "broken.jpg: this is not an image" in visitor.text
         assert not visitor.page.locator(".answer b").count(), "names are text"
@@ -92,7 +92,7 @@ def test_masks_from_a_bundle_alone(
         _,
     ):
         visitor = Visitor(browser, address)
-        assert visitor.page.title() == "Streets" and "4 codes" in visitor.text
+        assert visitor.page.title() == "Streets" and "4 codes" in visitor.page.inner_text("body")
         assert not visitor.page.locator("#examples").count()
         visitor.give([frame], 1)
         visitor.page.wait_for_selector(".answer .legend, .answer [class*=legend]")

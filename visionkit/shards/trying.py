@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt
-
 from visionkit.errors import VisionkitError
 
 TRIES = 4
@@ -24,6 +22,8 @@ def seconds_before(attempt: int) -> float:
 
 def tried(ask: Callable[[], Answer]) -> Answer:
     """What `ask` returns, which is called again after faults that may pass."""
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt  # no need of a demo's Space
+
     trying = Retrying(
         stop=stop_after_attempt(TRIES),
         wait=lambda state: seconds_before(state.attempt_number),
