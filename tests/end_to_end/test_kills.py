@@ -15,7 +15,7 @@ SEED = os.environ.get("VISIONKIT_SEED", "2")  # whose first training is killed t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [["--kills", "2", "--cases", "0"], ["--kills", "12"]])
+@pytest.mark.parametrize("options", [["--kills", "2", "--cases", "0"], ["--kills", "8"]])
 def test_every_kill_is_resumed_and_nothing_is_lost(options: list[str], tmp_path: Path) -> None:
     out = tmp_path / "kills.json"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

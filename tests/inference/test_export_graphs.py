@@ -208,7 +208,7 @@ def test_bundles_and_bad_input(cli: Cli, pets: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arch", "size"), [("convnext_tiny", 64), ("vit_b_16", 224), ("resnet50", 64)])
+@pytest.mark.parametrize(("arch", "size"), [("convnext_tiny", 64), ("vit_b_32", 224), ("resnet50", 64)])
 def test_larger_bodies(cli: Cli, pets: Path, arch: str, size: int) -> None:
     options = ["--size", size, "--then", "", *FAST, "--arch", arch]
     done(cli("pets", "--data", pets, *options, "--out", "run"))
