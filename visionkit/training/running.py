@@ -127,8 +127,7 @@ class RunTraining:
         """Train the stages in order."""
         learn, dataset, note = self.learn, self.dataset, self.reporter.note
         keeping = keeping_callbacks(dataset.settings, dataset.task, recording, note)
-        unchanged = Unchanged(dataset, note, self.world)
-        learn.add_cbs([unchanged, *keeping])
+        learn.add_cbs([Unchanged(dataset, note, self.world), *keeping])
         learn.parts.note = learn.non_finite.note = note
         learn.non_finite.world, learn.non_finite.folder = self.world, self.place
         with shared_batches(learn, self.world, dataset.settings.sync_bn):
@@ -139,7 +138,6 @@ class RunTraining:
                 training.train(stage)
                 if training.sizes.chosen:
                     self.run.update(batch_sizes=training.sizes.chosen)
-        unchanged.world = learn.non_finite.world = ALONE  # what follows is for the first process alone
 
     def _finish(self, recording: Recording, saving: Saving) -> None:
         """Choose the weights that are kept; write metrics, model and plots."""
